@@ -1,0 +1,71 @@
+/**
+ * The contract between the agent and a data plane. A plane turns {@link Route}s into kernel objects;
+ * it knows no Kubernetes object and no configuration file.
+ *
+ * Calls never overlap: the agent awaits one before it makes the next.
+ */
+import type { PlaneSettings } from '../core/node.ts';
+import type { Route, RouteChange } from '../core/route.ts';
+
+export type Mode = 'nftables';
+
+/** What one call wrote. `operations` counts kernel objects (elements, rules, chains, sets), `batches` transactions. */
+export interface WriteReport {
+  readonly operations: number;
+  readonly batches: number;
+  /** From handing over the first batch to the last acknowledgement, in milliseconds. */
+  readonly kernelMs: number;
+}
+
+/** Result of {@link DataPlane.verify}: what differed from what we programmed, already repaired. */
+export interface DriftReport extends WriteReport {
+  /** One line each, e.g. `ip switchyard: map service-ips: 10.96.0.1 . tcp . 80 was missing`; at most 20. */
+  readonly drift: readonly string[];
+}
+
+/** One frontend as the kernel holds it. */
+export interface ProgrammedFrontend {
+  /** `address:port`, IPv6 bracketed. */
+  readonly frontend: string;
+  readonly protocol: string;
+  /** Comment found in the kernel: `namespace/name:port`. */
+  readonly label: string;
+  /** `ip:port` in slot order, or what happens instead. */
+  readonly target: readonly string[] | 'reject' | 'drop';
+  /** The same for the short-circuit of a Local policy. */
+  readonly insideTarget: readonly string[] | 'reject' | 'drop' | undefined;
+  readonly affinitySeconds: number | undefined;
+  readonly masquerade: boolean;
+  readonly allowedSources: readonly string[] | undefined;
+}
+
+/** One requirement of a plane and whether this node meets it. */
+export interface Capability {
+  readonly name: string;
+  readonly ok: boolean;
+  /** What was found, and when not ok what to do about it. */
+  readonly detail: string;
+}
+
+export interface DataPlane {
+  readonly mode: Mode;
+  /** Tests what this plane needs of kernel, rights and tools; changes nothing that stays. */
+  probe(): readonly Capability[];
+  /**
+   * Makes the kernel hold exactly `routes`: adopts what an earlier run left, writes only differences,
+   * removes only what is stale, without a moment in which a Service that stays does not answer.
+   */
+  open(settings: PlaneSettings, routes: Iterable<Route>): Promise<WriteReport>;
+  /** Programs changes. Atomic per Route. On a failure the kernel is resynchronised before this rejects or resolves. */
+  apply(changes: readonly RouteChange[]): Promise<WriteReport>;
+  /** True when the kernel's rules may have been changed by somebody else since our last write. Costs microseconds. */
+  disturbed(): boolean;
+  /** Compares the kernel with what was programmed and repairs differences. */
+  verify(): Promise<DriftReport>;
+  /** What the kernel holds, read from the kernel; works without `open`. */
+  inspect(): Promise<readonly ProgrammedFrontend[]>;
+  /** Removes everything this plane owns and nothing else; works without `open`. Resolves to false if there was nothing. */
+  remove(): Promise<boolean>;
+  /** Frees sockets. Rules stay. */
+  close(): void;
+}
