@@ -15,24 +15,64 @@ export type Verdict =
 export type MetaKey = 'l4proto' | 'priority' | 'iifname';
 
 /** NFT_CT_*: status 2, src 8, dst 9, proto-src 11, proto-dst 12, src_ip 19, dst_ip 20, src_ip6 21, dst_ip6 22. */
-export type CtKey = 'status' | 'proto-src' | 'proto-dst' | 'src-ip' | 'dst-ip' | 'src-ip6' | 'dst-ip6';
+export type CtKey =
+  'status' | 'proto-src' | 'proto-dst' | 'src-ip' | 'dst-ip' | 'src-ip6' | 'dst-ip6';
 
 export type Expression =
   | { readonly kind: 'meta'; readonly key: MetaKey; readonly to: Register }
   | { readonly kind: 'metaSet'; readonly key: 'priority'; readonly from: Register }
-  | { readonly kind: 'payload'; readonly base: 'network' | 'transport'; readonly offset: number; readonly length: number; readonly to: Register }
-  | { readonly kind: 'ct'; readonly key: CtKey; readonly direction: 'original' | 'reply' | undefined; readonly to: Register }
-  | { readonly kind: 'cmp'; readonly op: 'eq' | 'neq'; readonly from: Register; readonly value: Uint8Array }
-  | { readonly kind: 'bitwise'; readonly from: Register; readonly to: Register; readonly mask: Uint8Array; readonly xor: Uint8Array }
+  | {
+      readonly kind: 'payload';
+      readonly base: 'network' | 'transport';
+      readonly offset: number;
+      readonly length: number;
+      readonly to: Register;
+    }
+  | {
+      readonly kind: 'ct';
+      readonly key: CtKey;
+      readonly direction: 'original' | 'reply' | undefined;
+      readonly to: Register;
+    }
+  | {
+      readonly kind: 'cmp';
+      readonly op: 'eq' | 'neq';
+      readonly from: Register;
+      readonly value: Uint8Array;
+    }
+  | {
+      readonly kind: 'bitwise';
+      readonly from: Register;
+      readonly to: Register;
+      readonly mask: Uint8Array;
+      readonly xor: Uint8Array;
+    }
   | { readonly kind: 'immediate'; readonly to: Register; readonly value: Uint8Array }
   | { readonly kind: 'verdict'; readonly verdict: Verdict }
   /** `to` absent: set membership; `to: 'verdict'`: verdict map; `invert`: match when absent. */
-  | { readonly kind: 'lookup'; readonly set: string; readonly from: Register; readonly to?: Register | 'verdict'; readonly invert?: boolean }
+  | {
+      readonly kind: 'lookup';
+      readonly set: string;
+      readonly from: Register;
+      readonly to?: Register | 'verdict';
+      readonly invert?: boolean;
+    }
   /** Adds or refreshes an element (NFT_DYNSET_OP_UPDATE). */
-  | { readonly kind: 'update'; readonly set: string; readonly key: Register; readonly data?: Register; readonly timeoutMs: number }
+  | {
+      readonly kind: 'update';
+      readonly set: string;
+      readonly key: Register;
+      readonly data?: Register;
+      readonly timeoutMs: number;
+    }
   | { readonly kind: 'numgen'; readonly to: Register; readonly modulus: number }
   /** `saddr type local`, `daddr type local`: loads the RTN_* type of the address (RTN_LOCAL is 2). */
   | { readonly kind: 'fibType'; readonly of: 'saddr' | 'daddr'; readonly to: Register }
-  | { readonly kind: 'dnat'; readonly family: 'IPv4' | 'IPv6'; readonly address: Register; readonly port: Register }
+  | {
+      readonly kind: 'dnat';
+      readonly family: 'IPv4' | 'IPv6';
+      readonly address: Register;
+      readonly port: Register;
+    }
   | { readonly kind: 'masquerade'; readonly fullyRandom: boolean }
   | { readonly kind: 'reject'; readonly with: 'tcp-reset' | 'port-unreachable' };

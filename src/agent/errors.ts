@@ -1,0 +1,19 @@
+/** Why an agent cannot start. */
+
+/**
+ * - `SY_CONFIG_INVALID`: options that contradict themselves or cannot be read.
+ * - `SY_MODE_NOT_BUILT`: a mode that exists elsewhere but not here yet.
+ * - `SY_PLANE_UNUSABLE`: this kernel, or the rights of this process, do not allow what the mode needs.
+ */
+export type AgentErrorCode = 'SY_CONFIG_INVALID' | 'SY_MODE_NOT_BUILT' | 'SY_PLANE_UNUSABLE';
+
+/** The agent refuses to start. The message says what is wrong, where, and what to do. */
+export class AgentError extends Error {
+  override readonly name = 'AgentError';
+  readonly code: AgentErrorCode;
+
+  constructor(code: AgentErrorCode, message: string) {
+    super(message);
+    this.code = code;
+  }
+}

@@ -1,0 +1,243 @@
+/**
+ * The way of a change through the agent: object events are planned into Route changes, merged while the
+ * kernel is busy, programmed as one batch, and followed by the clean-up of stale UDP flows. One call to
+ * the data plane at a time; nothing that arrived is ever lost, whatever fails.
+ */
+import { type StaleFlows, staleUdpFlows } from '../core/flows.ts';
+import type { ObjectKey } from '../core/model.ts';
+import type { NodeView, PlaneSettings } from '../core/node.ts';
+import type { RouteChange, RouteKey } from '../core/route.ts';
+import type { Conflict } from '../core/route-table.ts';
+import type { ObjectChange } from '../manifests/catalog.ts';
+import type { DataPlane, DriftReport, WriteReport } from '../planes/plane.ts';
+import type { Clock } from './clock.ts';
+import { mergeChanges } from './merge-changes.ts';
+import { Planner } from './planner.ts';
+import { VerifySchedule, type VerifyTimes } from './verify-schedule.ts';
+
+/** One round of programming that the kernel has acknowledged. */
+export interface Programmed extends WriteReport {
+  /** `open` writes everything that differs, `apply` only changes. */
+  readonly how: 'open' | 'apply';
+  /** Services that were decided on. */
+  readonly services: readonly ObjectKey[];
+  /** Routes there are (`open`), or that changed (`apply`). */
+  readonly routes: number;
+  /** From the oldest event of this round to the kernel's last acknowledgement, in milliseconds. */
+  readonly latencyMs: number;
+}
+
+/** What a pipeline tells the rest of the agent. */
+export interface PipelineEvents {
+  readonly onProgrammed: (programmed: Programmed) => void;
+  /** A call to the data plane failed; everything is tried again after `retryMs`. */
+  readonly onFailure: (error: unknown, retryMs: number) => void;
+  /** The first success after failures. */
+  readonly onRecovered: () => void;
+  /** The kernel was compared with what was programmed; what differed is repaired. */
+  readonly onVerified: (report: DriftReport) => void;
+  /** All that cannot be served of a Service, each time it is decided on. */
+  readonly onProblems: (service: ObjectKey, problems: readonly string[]) => void;
+  readonly onConflict: (conflict: Conflict) => void;
+  /** Flows that the kernel may now drop. Must not block. */
+  readonly onStaleFlows: (stale: readonly StaleFlows[]) => void;
+}
+
+export interface PipelineOptions {
+  readonly plane: DataPlane;
+  readonly view: NodeView;
+  readonly settings: PlaneSettings;
+  readonly events: PipelineEvents;
+  readonly clock: Clock;
+  /** Time between the end of a batch and the next one; the first change after a pause does not wait. */
+  readonly coalesceMs: number;
+  readonly verify: VerifyTimes;
+}
+
+/** Longest time between two attempts. */
+const MAX_RETRY_MS = 30_000;
+const FIRST_RETRY_MS = 50;
+
+/** Takes changes in, and sees to it that the data plane gets them. */
+export class Pipeline implements AsyncDisposable {
+  readonly #options: PipelineOptions;
+  readonly #planner: Planner;
+  readonly #schedule: VerifySchedule;
+  #settings: PlaneSettings;
+  /** The objects are complete: until then nothing is programmed, for what is missing would be removed. */
+  #isComplete = false;
+  #isClosed = false;
+  /** The kernel's state is unknown or its base structure outdated: write everything that differs. */
+  #mustOpen = true;
+  #mustVerify = false;
+  #failures = 0;
+  #notBefore = 0;
+  /** Time of the oldest event that the kernel does not have. */
+  #oldest: number | undefined;
+  /** Changes that the kernel may not have. */
+  #pending = new Map<RouteKey, RouteChange>();
+  #services = new Set<ObjectKey>();
+  #round: Promise<void> | undefined;
+  #cancelTimer: (() => void) | undefined;
+  #cancelPoll: (() => void) | undefined;
+
+  constructor(options: PipelineOptions) {
+    const { view, settings, events, clock, verify } = options;
+    this.#options = options;
+    this.#settings = settings;
+    this.#planner = new Planner(view, events.onProblems);
+    this.#schedule = new VerifySchedule(verify, clock.now());
+  }
+
+  /** Takes new states of objects. `at` is when they were noticed, on the pipeline's clock. */
+  accept(changes: readonly ObjectChange[], at: number): void {
+    this.#planner.accept(changes);
+    this.#noticed(at);
+  }
+
+  /** Takes new facts about the node. */
+  setNode(view: NodeView, settings: PlaneSettings, at: number): void {
+    this.#planner.setView(view);
+    if (JSON.stringify(settings) !== JSON.stringify(this.#settings)) {
+      this.#settings = settings;
+      this.#mustOpen = true;
+    }
+    this.#noticed(at);
+  }
+
+  /** Everything that exists has been accepted: programming may begin. */
+  complete(): void {
+    this.#isComplete = true;
+    this.#poll();
+    this.#wake();
+  }
+
+  /** Takes nothing in any more and waits for the call to the data plane that is under way. Rules stay. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    this.#cancelTimer?.();
+    this.#cancelPoll?.();
+    await this.#round;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #noticed(at: number): void {
+    if (!this.#hasChanges()) return;
+    this.#oldest = Math.min(this.#oldest ?? at, at);
+    this.#wake();
+  }
+
+  #hasChanges(): boolean {
+    return this.#mustOpen || this.#planner.isDirty;
+  }
+
+  /** Starts the next round as soon as it may start, unless there is one or nothing to do. */
+  #wake(): void {
+    if (!this.#isComplete || this.#isClosed || this.#round !== undefined) return;
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
+    if (!this.#hasChanges() && !this.#mustVerify) return;
+    const { clock } = this.#options;
+    const delay = this.#notBefore - clock.now();
+    if (delay > 0) {
+      this.#cancelTimer = clock.after(delay, () => {
+        this.#wake();
+      });
+    } else {
+      this.#round = this.#run();
+    }
+  }
+
+  async #run(): Promise<void> {
+    const { clock, coalesceMs, events } = this.#options;
+    // Events that arrive in the same turn of the event loop belong together.
+    await clock.breathe();
+    let pauseMs = coalesceMs;
+    try {
+      if (this.#hasChanges()) await this.#program();
+      if (this.#mustVerify) await this.#verify();
+      if (this.#failures > 0) events.onRecovered();
+      this.#failures = 0;
+    } catch (error) {
+      // The plane may believe to have written what the kernel never got. Only `open` compares the two.
+      this.#mustOpen = true;
+      pauseMs = Math.min(FIRST_RETRY_MS * 2 ** this.#failures, MAX_RETRY_MS);
+      this.#failures++;
+      events.onFailure(error, pauseMs);
+    }
+    this.#notBefore = clock.now() + pauseMs;
+    this.#round = undefined;
+    this.#wake();
+  }
+
+  async #program(): Promise<void> {
+    const { clock, events } = this.#options;
+    const noticedAt = this.#oldest ?? clock.now();
+    // What arrives from here on belongs to the next round.
+    this.#oldest = undefined;
+    try {
+      const plan = await this.#planner.plan(clock);
+      mergeChanges(this.#pending, plan.changes);
+      for (const service of plan.services) this.#services.add(service);
+      for (const conflict of plan.conflicts) events.onConflict(conflict);
+      await this.#write(noticedAt);
+    } catch (error) {
+      this.#oldest = noticedAt;
+      throw error;
+    }
+  }
+
+  async #write(noticedAt: number): Promise<void> {
+    const { plane, clock, events } = this.#options;
+    const changes = [...this.#pending.values()];
+    const services = [...this.#services];
+    const settings = this.#settings;
+    const how = this.#mustOpen ? 'open' : 'apply';
+    if (how === 'open' || changes.length > 0) {
+      const report =
+        how === 'open'
+          ? await plane.open(settings, this.#planner.routes())
+          : await plane.apply(changes);
+      const routes = how === 'open' ? this.#planner.size : changes.length;
+      events.onProgrammed({ ...report, how, services, routes, latencyMs: clock.now() - noticedAt });
+      const stale = staleUdpFlows(changes);
+      if (stale.length > 0) events.onStaleFlows(stale);
+    }
+    this.#pending = new Map();
+    this.#services = new Set();
+    // They may have changed again in the meantime.
+    this.#mustOpen = settings !== this.#settings;
+  }
+
+  async #verify(): Promise<void> {
+    const { plane, clock, events } = this.#options;
+    this.#mustVerify = false;
+    const report = await plane.verify();
+    this.#schedule.done(clock.now(), report.drift.length > 0);
+    events.onVerified(report);
+  }
+
+  /** Asks now and then whether somebody else wrote rules. */
+  #poll(): void {
+    const { clock, verify } = this.#options;
+    this.#cancelPoll = clock.after(verify.pollMs, () => {
+      this.#poll();
+      if (this.#round !== undefined || this.#mustOpen) return;
+      if (!this.#schedule.isDue(clock.now(), this.#isDisturbed())) return;
+      this.#mustVerify = true;
+      this.#wake();
+    });
+  }
+
+  #isDisturbed(): boolean {
+    try {
+      return this.#options.plane.disturbed();
+    } catch {
+      // verify() asks the kernel too, and what fails there is reported and tried again.
+      return true;
+    }
+  }
+}

@@ -1,0 +1,107 @@
+/** From object events to Route changes: the part of the pipeline that decides, without a kernel. */
+import { type ObjectKey, objectKey } from '../core/model.ts';
+import type { NodeView } from '../core/node.ts';
+import type { Route, RouteChange, RouteKey } from '../core/route.ts';
+import { type Conflict, RouteTable } from '../core/route-table.ts';
+import { select } from '../core/select/select.ts';
+import { ObjectStore } from '../core/store.ts';
+import type { ObjectChange } from '../manifests/catalog.ts';
+import type { Clock } from './clock.ts';
+import { mergeChanges } from './merge-changes.ts';
+
+/** What a round of planning decided. */
+export interface Plan {
+  /** Services that were decided on again. */
+  readonly services: readonly ObjectKey[];
+  /** At most one for each Route, in an order in which frontends are released before they are taken. */
+  readonly changes: readonly RouteChange[];
+  /** Two Services ask for the same address and port. */
+  readonly conflicts: readonly Conflict[];
+}
+
+/** Told all that cannot be served of a Service each time it is decided on; an empty list when all is well. */
+export type ProblemSink = (service: ObjectKey, problems: readonly string[]) => void;
+
+/** Others get a turn after this many milliseconds of planning. */
+const SLICE_MS = 5;
+
+/** Holds the objects and the Routes that follow from them. */
+export class Planner {
+  readonly #store = new ObjectStore();
+  readonly #table = new RouteTable();
+  readonly #onProblems: ProblemSink;
+  #view: NodeView;
+  #dirty = false;
+
+  constructor(view: NodeView, onProblems: ProblemSink) {
+    this.#view = view;
+    this.#onProblems = onProblems;
+  }
+
+  /** Something changed since the last {@link plan}. */
+  get isDirty(): boolean {
+    return this.#dirty;
+  }
+
+  /** Number of Routes. */
+  get size(): number {
+    return this.#table.size;
+  }
+
+  /** All Routes as of the last {@link plan}. */
+  routes(): Iterable<Route> {
+    return this.#table.routes();
+  }
+
+  /** Takes new states of Services and EndpointSlices; Nodes are passed over. */
+  accept(changes: readonly ObjectChange[]): void {
+    for (const { type, item } of changes) {
+      if (item.kind === 'Node') continue;
+      const key = objectKey(item.object.namespace, item.object.name);
+      this.#dirty = true;
+      if (item.kind === 'Service') {
+        if (type === 'set') this.#store.setService(item.object);
+        else this.#store.removeService(key);
+      } else if (type === 'set') this.#store.setSlice(item.object);
+      else this.#store.removeSlice(key);
+    }
+  }
+
+  /** Takes new facts about the node and touches the Services that may depend on those that changed. */
+  setView(view: NodeView): void {
+    const old = this.#view;
+    this.#view = view;
+    const isSame = old.name === view.name && old.zone === view.zone;
+    if (!isSame || !equal(old.primaryAddresses, view.primaryAddresses)) this.#store.markAll();
+    else if (!equal(old.nodePortAddresses, view.nodePortAddresses)) this.#store.markWithNodePorts();
+    else return;
+    this.#dirty = true;
+  }
+
+  /** Decides on every Service that was touched, with breaks when there are many. */
+  async plan(clock: Pick<Clock, 'now' | 'breathe'>): Promise<Plan> {
+    this.#dirty = false;
+    const services = this.#store.takeDirty();
+    const changes = new Map<RouteKey, RouteChange>();
+    let sliceEnd = clock.now() + SLICE_MS;
+    for (const key of services) {
+      const { service, slices } = this.#store.get(key);
+      if (service === undefined) {
+        mergeChanges(changes, this.#table.replace(key, [], ''));
+        this.#onProblems(key, []);
+      } else {
+        const { routes, problems } = select(service, slices, this.#view);
+        mergeChanges(changes, this.#table.replace(key, routes, service.createdAt));
+        this.#onProblems(key, problems);
+      }
+      if (clock.now() < sliceEnd) continue;
+      await clock.breathe();
+      sliceEnd = clock.now() + SLICE_MS;
+    }
+    return { services, changes: [...changes.values()], conflicts: this.#table.takeConflicts() };
+  }
+}
+
+function equal(left: readonly string[], right: readonly string[]): boolean {
+  return left.length === right.length && left.every((value, index) => value === right[index]);
+}

@@ -1,0 +1,51 @@
+/** Decodes core/v1 Nodes. */
+import type { Address } from '../ip.ts';
+import type { NodeObject } from '../model.ts';
+import { cidrs, readAddress } from './addresses.ts';
+import { child, has, items, text } from './fields.ts';
+import type { Cursor } from './fields.ts';
+import { metadata, root } from './metadata.ts';
+import type { Decoded, Problem } from './problem.ts';
+
+/** Label: availability zone of a Node. */
+export const ZONE_LABEL = 'topology.kubernetes.io/zone';
+
+/** Decodes a Node. There is no object only when the value is none or has no valid name. Never throws. */
+export function decodeNode(value: unknown): Decoded<NodeObject> {
+  const problems: Problem[] = [];
+  const object = root(value, problems);
+  const meta = object && metadata(object);
+  if (object === undefined || meta === undefined) return { object: undefined, problems };
+  return {
+    object: {
+      name: meta.name,
+      zone: text(meta.labels, ZONE_LABEL, 'the Node counts as being in no zone') || undefined,
+      addresses: readAddresses(child(object, 'status', 'no address of the Node is known')),
+      podCIDRs: readPodCIDRs(child(object, 'spec', 'no pod CIDR of the Node is known')),
+    },
+    problems,
+  };
+}
+
+/** InternalIPs first, then ExternalIPs, without repetition. */
+function readAddresses(status: Cursor): readonly Address[] {
+  const internal: Address[] = [];
+  const external: Address[] = [];
+  for (const cursor of items(status, 'addresses', 'no address of the Node is known')) {
+    const type = cursor.fields['type'];
+    if (type !== 'InternalIP' && type !== 'ExternalIP') continue;
+    const value = cursor.fields['address'];
+    const address = readAddress(cursor, 'address', value, () => undefined, 'it is ignored');
+    if (address !== undefined) (type === 'InternalIP' ? internal : external).push(address);
+  }
+  return [...new Set([...internal, ...external])];
+}
+
+/** `podCIDRs`, or `podCIDR` of objects that have only that. */
+function readPodCIDRs(spec: Cursor): NodeObject['podCIDRs'] {
+  if (has(spec, 'podCIDRs') || !has(spec, 'podCIDR')) {
+    return cidrs(spec, 'podCIDRs', 'it is ignored').cidrs;
+  }
+  const single: Cursor = { ...spec, fields: { podCIDR: [spec.fields['podCIDR']] } };
+  return cidrs(single, 'podCIDR', 'it is ignored').cidrs;
+}

@@ -1,0 +1,61 @@
+/** Which of the node's addresses stand for the node, and which serve node ports. */
+import { cidrContains, familyOf, isLinkLocal, isLoopback, isUnspecified } from './ip.ts';
+import type { Address, Cidr, Family } from './ip.ts';
+import type { NodeObject } from './model.ts';
+
+const FAMILIES: readonly Family[] = ['IPv4', 'IPv6'];
+
+/**
+ * The node's own address of each family, at most two, the primary family first: the first address of the
+ * Node and the first one of the other family. A bind address that is not `0.0.0.0` or `::` takes the
+ * place of the one of its family and makes that family primary. A family of which nothing is known is
+ * left out.
+ */
+export function primaryAddresses(
+  node: NodeObject | undefined,
+  bindAddress?: Address,
+): readonly Address[] {
+  const isBound = bindAddress !== undefined && !isUnspecified(bindAddress);
+  const known = [...(isBound ? [bindAddress] : []), ...(node?.addresses ?? [])];
+  const primary = known[0];
+  if (primary === undefined) return [];
+  const secondary = known.find((address) => familyOf(address) !== familyOf(primary));
+  return secondary === undefined ? [primary] : [primary, secondary];
+}
+
+/**
+ * The addresses on which node ports are served, sorted and distinct.
+ *
+ * With CIDRs: in each family the interface addresses that one of its CIDRs contains; a family without a
+ * CIDR takes all of them. With `primary`: the primary addresses that an interface holds; a family whose
+ * primary address is unknown serves no node ports, where kube-proxy would open them on every address.
+ * Loopback and IPv6 link-local addresses never serve.
+ *
+ * @param primary - As {@link primaryAddresses} gives them.
+ * @param interfaceAddresses - What the node's interfaces hold now.
+ */
+export function resolveNodePortAddresses(
+  setting: 'primary' | readonly Cidr[],
+  primary: readonly Address[],
+  interfaceAddresses: readonly Address[],
+): readonly Address[] {
+  const eligible = interfaceAddresses.filter(
+    (address) => !isLoopback(address) && !(familyOf(address) === 'IPv6' && isLinkLocal(address)),
+  );
+  const found =
+    setting === 'primary'
+      ? eligible.filter((address) => primary.includes(address))
+      : FAMILIES.flatMap((family) => matching(setting, family, eligible));
+  return [...new Set(found)].toSorted();
+}
+
+function matching(
+  cidrs: readonly Cidr[],
+  family: Family,
+  addresses: readonly Address[],
+): readonly Address[] {
+  const own = cidrs.filter((cidr) => cidr.family === family);
+  const ofFamily = addresses.filter((address) => familyOf(address) === family);
+  if (own.length === 0) return ofFamily;
+  return ofFamily.filter((address) => own.some((cidr) => cidrContains(cidr, address)));
+}

@@ -1,0 +1,353 @@
+/**
+ * The nftables data plane: Routes in, nf_tables transactions out. See docs/nftables.md for the shape of
+ * the tables and one packet's way through them.
+ */
+import { setImmediate } from 'node:timers/promises';
+import type { Family } from '../../core/ip.ts';
+import type { PlaneSettings } from '../../core/node.ts';
+import type { Route, RouteChange } from '../../core/route.ts';
+import { KernelError, isKernelError } from '../../kernel/errors.ts';
+import type { KernelIo } from '../../kernel/io.ts';
+import { NftBatch } from '../../kernel/nftables/batch.ts';
+import { NftSocket } from '../../kernel/nftables/socket.ts';
+import type {
+  Capability,
+  DataPlane,
+  DriftReport,
+  ProgrammedFrontend,
+  WriteReport,
+} from '../plane.ts';
+import { forgetClients } from './affinity.ts';
+import { describeElement, describeFrontend } from './describe.ts';
+import type { ElementSink, PlanChange } from './diff.ts';
+import { Layout } from './layout.ts';
+import { type FrontendPlan, frontendKeys, planRoute } from './plan.ts';
+import { probeNftables } from './probe.ts';
+import { readTable } from './read.ts';
+import { TABLE, nftFamily } from './schema.ts';
+import { type Packed, bytesOf } from './keys.ts';
+import { type Forgotten, FamilyTable, collectForgotten } from './table.ts';
+
+const FAMILIES: readonly Family[] = ['IPv4', 'IPv6'];
+
+/** Kernel objects in one transaction: about 5 ms, in which the event loop stands still. */
+const BATCH_OPERATIONS = 2000;
+/** Frontends looked at between two checks of the batch size. */
+const CHUNK_CHANGES = 100;
+/** Times a transaction or a synchronisation is tried again when others write at the same time. */
+const ATTEMPTS = 5;
+const MAX_DRIFT_LINES = 20;
+
+/** Opens the nftables plane. Nothing is read or written before the first call on it. */
+export function openNftablesPlane(io: KernelIo): DataPlane {
+  return new NftablesPlane(io);
+}
+
+class NftablesPlane implements DataPlane {
+  readonly mode = 'nftables';
+  readonly #io: KernelIo;
+  readonly #batch = new NftBatch();
+  #socket: NftSocket | undefined;
+  #tables: readonly FamilyTable[] = [];
+  /** Generation of the kernel's rules after our last write: anything else means somebody else wrote too. */
+  #generation = 0;
+  #disturbed = false;
+  #operations = 0;
+  #batches = 0;
+  #kernelMs = 0;
+
+  constructor(io: KernelIo) {
+    this.#io = io;
+  }
+
+  probe(): readonly Capability[] {
+    return probeNftables(this.#io);
+  }
+
+  async open(settings: PlaneSettings, routes: Iterable<Route>): Promise<WriteReport> {
+    this.#resetReport();
+    const all = [...routes];
+    this.#tables = settings.families.map((family) => new FamilyTable(new Layout(family, settings)));
+    await this.#synchronise([], (family, found) => plansOf(all, family, found));
+    return this.#report();
+  }
+
+  async apply(changes: readonly RouteChange[]): Promise<WriteReport> {
+    this.#resetReport();
+    const forgotten = new Map<FamilyTable, Forgotten>();
+    const work = this.#tables.map((table) => {
+      const planChanges = table.replace(planChangesOf(table, changes));
+      const lost: Forgotten = new Map();
+      collectForgotten(planChanges, lost);
+      if (lost.size > 0) forgotten.set(table, lost);
+      return { table, planChanges };
+    });
+    try {
+      for (const { table, planChanges } of work) {
+        const sink = this.#sink(table.family);
+        for (const chunk of chunks(planChanges)) {
+          table.write(this.#batch, chunk, sink);
+          table.writeShared(sink);
+          await this.#commitIfLarge();
+        }
+        table.writeShared(sink);
+      }
+      this.#commit();
+    } catch (error) {
+      // What the kernel holds is not what we thought. Our plans are right; bring the kernel there.
+      if (!(error instanceof KernelError)) throw error;
+      await this.#synchronise([]);
+    }
+    for (const [table, lost] of forgotten) {
+      this.#forget(table, (frontend, endpoint) => lost.get(frontend)?.has(endpoint) === true);
+    }
+    return this.#report();
+  }
+
+  disturbed(): boolean {
+    return this.#disturbed || this.#kernel().generation() !== this.#generation;
+  }
+
+  async verify(): Promise<DriftReport> {
+    this.#resetReport();
+    const drift: string[] = [];
+    await this.#synchronise(drift);
+    for (const table of this.#tables) table.sweep(this.#batch);
+    this.#commit();
+    return { ...this.#report(), drift };
+  }
+
+  async inspect(): Promise<readonly ProgrammedFrontend[]> {
+    const frontends: ProgrammedFrontend[] = [];
+    for (const family of FAMILIES) {
+      const contents = readTable(this.#kernel(), family);
+      for (const plan of contents?.plans.values() ?? []) {
+        frontends.push(describeFrontend(family, plan));
+      }
+      await setImmediate();
+    }
+    return frontends;
+  }
+
+  async remove(): Promise<boolean> {
+    this.#tables = [];
+    this.#batch.reset();
+    this.#generation = this.#kernel().generation();
+    this.#deleteTables(FAMILIES);
+    const found = !this.#batch.isEmpty();
+    this.#commit();
+    await setImmediate();
+    return found;
+  }
+
+  close(): void {
+    this.#socket?.close();
+    this.#socket = undefined;
+  }
+
+  #kernel(): NftSocket {
+    this.#socket ??= NftSocket.open(this.#io);
+    return this.#socket;
+  }
+
+  /**
+   * Makes the kernel hold what the tables want, whatever it holds now. `plan` sets what they want first,
+   * knowing what was found; without it they want what they wanted before.
+   */
+  async #synchronise(
+    drift: string[],
+    plan?: (
+      family: Family,
+      found: ReadonlyMap<Packed, FrontendPlan>,
+    ) => ReadonlyMap<Packed, FrontendPlan>,
+  ): Promise<void> {
+    for (let attempt = 1; ; attempt++) {
+      this.#batch.reset();
+      try {
+        this.#generation = this.#kernel().generation();
+        this.#disturbed = false;
+        const ours = new Set(this.#tables.map(({ family }) => family));
+        this.#deleteTables(FAMILIES.filter((family) => !ours.has(family)));
+        for (const table of this.#tables) await this.#synchroniseTable(table, drift, plan);
+        this.#commit();
+        for (const table of this.#tables) {
+          this.#forget(table, (frontend, endpoint) => !table.mayRemember(frontend, endpoint));
+        }
+        return;
+      } catch (error) {
+        // Others may write between our reading and our writing: read again.
+        if (!(error instanceof KernelError) || attempt === ATTEMPTS) throw error;
+      }
+    }
+  }
+
+  async #synchroniseTable(
+    table: FamilyTable,
+    drift: string[],
+    plan?: (
+      family: Family,
+      found: ReadonlyMap<Packed, FrontendPlan>,
+    ) => ReadonlyMap<Packed, FrontendPlan>,
+  ): Promise<void> {
+    const { family, layout } = table;
+    const contents = readTable(this.#kernel(), family);
+    const state = layout.judge(contents);
+    const usable = state === 'absent' || state === 'foreign layout' ? undefined : contents;
+    const found = usable?.plans ?? new Map<Packed, FrontendPlan>();
+    if (plan !== undefined) table.want(plan(family, found));
+    table.adopt(usable);
+    if (state !== 'ours') drift.push(`${nftFamily(family)} ${TABLE}: ${STATE_TEXT[state]}`);
+
+    if (state === 'foreign layout') this.#batch.deleteTable(family, TABLE);
+    if (usable === undefined) layout.create(this.#batch);
+    else if (state === 'foreign rules') layout.rewriteRules(this.#batch, usable);
+
+    const sink = this.#sink(family, usable === undefined ? undefined : drift);
+    for (const chunk of chunks(table.differences(found))) {
+      table.write(this.#batch, chunk, sink);
+      // A table of another layout is replaced in one transaction, so that no packet sees it half empty.
+      if (state !== 'foreign layout') await this.#commitIfLarge();
+    }
+    table.reconcileShared(
+      { clusterIps: usable?.clusterIps ?? new Set(), hairpin: usable?.hairpin ?? new Set() },
+      sink,
+    );
+  }
+
+  #deleteTables(families: readonly Family[]): void {
+    for (const family of families) {
+      if (
+        this.#kernel()
+          .tables(family)
+          .some(({ name }) => name === TABLE)
+      ) {
+        this.#batch.deleteTable(family, TABLE);
+      }
+    }
+  }
+
+  #forget(table: FamilyTable, isStale: (frontend: Packed, endpoint: Packed) => boolean): void {
+    forgetClients(this.#kernel(), table.family, isStale, this.#batch, () => {
+      this.#commit();
+    });
+  }
+
+  async #commitIfLarge(): Promise<void> {
+    if (this.#batch.operations < BATCH_OPERATIONS) return;
+    this.#commit();
+    await setImmediate();
+  }
+
+  /** Sends the batch, if there is anything in it. It is empty afterwards, also after a failure. */
+  #commit(): void {
+    if (this.#batch.isEmpty()) return;
+    const started = performance.now();
+    try {
+      this.#send();
+    } finally {
+      this.#operations += this.#batch.operations;
+      this.#batches += 1;
+      this.#kernelMs += performance.now() - started;
+      this.#batch.reset();
+    }
+  }
+
+  #send(): void {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        this.#kernel().commit(this.#batch, this.#generation);
+        this.#generation = (this.#generation + 1) >>> 0;
+        return;
+      } catch (error) {
+        const stale = isKernelError(error, 'SY_KERNEL_STALE_GENERATION');
+        if (!stale || attempt === ATTEMPTS) throw error;
+        this.#disturbed = true;
+        this.#generation = this.#kernel().generation();
+      }
+    }
+  }
+
+  #sink(family: Family, drift?: string[]): ElementSink {
+    const note = (set: string, key: Packed, what: string): void => {
+      if (drift !== undefined && drift.length < MAX_DRIFT_LINES) {
+        drift.push(`${describeElement(family, set, key)} ${what}`);
+      }
+    };
+    const batch = this.#batch;
+    return {
+      add(set, key, { data, keyEnd, comment }) {
+        note(set, key, 'was missing or wrong');
+        batch.addElement(family, TABLE, set, bytesOf(key), {
+          ...(data !== undefined && { data: bytesOf(data) }),
+          ...(keyEnd !== undefined && { keyEnd: bytesOf(keyEnd) }),
+          ...(comment !== undefined && { comment }),
+        });
+      },
+      delete(set, key, { keyEnd }) {
+        note(set, key, 'was not ours or wrong');
+        batch.deleteElement(
+          family,
+          TABLE,
+          set,
+          bytesOf(key),
+          keyEnd === undefined ? {} : { keyEnd: bytesOf(keyEnd) },
+        );
+      },
+    };
+  }
+
+  #resetReport(): void {
+    this.#batch.reset();
+    this.#operations = 0;
+    this.#batches = 0;
+    this.#kernelMs = 0;
+  }
+
+  #report(): WriteReport {
+    return { operations: this.#operations, batches: this.#batches, kernelMs: this.#kernelMs };
+  }
+}
+
+const STATE_TEXT = {
+  absent: 'the table was missing',
+  'foreign layout': 'the table was made by another version',
+  'foreign rules': 'rules were changed, or made with other settings',
+} as const;
+
+/** What a family's table should hold for these Routes, keeping slots where they were found. */
+function plansOf(
+  routes: readonly Route[],
+  family: Family,
+  found: ReadonlyMap<Packed, FrontendPlan>,
+): ReadonlyMap<Packed, FrontendPlan> {
+  const plans = new Map<Packed, FrontendPlan>();
+  for (const route of routes) {
+    if (route.family !== family) continue;
+    for (const plan of planRoute(route, (key) => found.get(key))) plans.set(plan.key, plan);
+  }
+  return plans;
+}
+
+/** New plans of every frontend that these changes touch; a frontend can move from one Route to another. */
+function planChangesOf(
+  table: FamilyTable,
+  changes: readonly RouteChange[],
+): ReadonlyMap<Packed, FrontendPlan | undefined> {
+  const current = (key: Packed): FrontendPlan | undefined => table.plans.get(key);
+  const plans = new Map<Packed, FrontendPlan | undefined>();
+  for (const { before } of changes) {
+    if (before?.family !== table.family) continue;
+    for (const key of frontendKeys(before)) plans.set(key, undefined);
+  }
+  for (const { after } of changes) {
+    if (after?.family !== table.family) continue;
+    for (const plan of planRoute(after, current)) plans.set(plan.key, plan);
+  }
+  return plans;
+}
+
+function* chunks(changes: readonly PlanChange[]): Generator<readonly PlanChange[]> {
+  for (let at = 0; at < changes.length; at += CHUNK_CHANGES) {
+    yield changes.slice(at, at + CHUNK_CHANGES);
+  }
+}

@@ -1,0 +1,496 @@
+/**
+ * The rules of a family's table. They are few and do not depend on Services: all that does is in maps and
+ * sets. Every base chain is of type nat, so only the first packet of a connection meets any rule; packets
+ * of established connections meet none.
+ *
+ * The packet priority (`meta priority`) carries the number of slots from the service map to the pick map:
+ * nf_tables can chain two lookups only through packet metadata, and unlike the mark nobody routes or
+ * filters by the priority of a first packet. It is used up within one rule and set back to none.
+ */
+import { type Family, addressLength, packAddress } from '../../core/ip.ts';
+import type { LocalTraffic, PlaneSettings } from '../../core/node.ts';
+import type { NftBatch } from '../../kernel/nftables/batch.ts';
+import type { Expression, Register } from '../../kernel/nftables/expressions.ts';
+import {
+  CHAINS,
+  DROP,
+  REFUSE,
+  SETS,
+  TABLE,
+  type PickKind,
+  pickChain,
+  stickySet,
+} from './schema.ts';
+import { bytesOf, packNumber } from './keys.ts';
+
+/** NF_IP_PRI_NAT_DST and NF_IP_PRI_NAT_SRC, linux/netfilter_ipv4.h. */
+const PRIORITY_DSTNAT = -100;
+const PRIORITY_SRCNAT = 100;
+
+/** IPS_DST_NAT, linux/netfilter/nf_conntrack_common.h, in the machine's order. */
+const STATUS_DNAT = 0x20;
+/** RTN_LOCAL, linux/rtnetlink.h. */
+const ROUTE_TYPE_LOCAL = 2;
+
+const PROTOCOLS = [
+  ['tcp', 6],
+  ['udp', 17],
+  ['sctp', 132],
+] as const;
+
+export interface Rule {
+  /** Shown by `nft list`; together with the table's comment it also tells an earlier run's rules from ours. */
+  readonly comment: string;
+  readonly expressions: readonly Expression[];
+}
+
+export interface Chain {
+  readonly name: string;
+  readonly hook?: {
+    readonly type: 'nat';
+    readonly hook: 'prerouting' | 'input' | 'output' | 'postrouting';
+    readonly priority: number;
+  };
+  readonly rules: readonly Rule[];
+}
+
+/** Register `base + offset`; the layouts below never leave the 16 registers there are. */
+const REGISTERS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] as const;
+
+function register(index: number): Register {
+  const found = REGISTERS[index];
+  if (found === undefined) throw new RangeError(`nf_tables has no register ${index}`);
+  return found;
+}
+
+function number(value: number): Uint8Array {
+  return bytesOf(packNumber(value));
+}
+
+/** Loads packet fields one after another and remembers the next free register. */
+class Loader {
+  readonly #family: Family;
+  readonly #expressions: Expression[] = [];
+  #next: number;
+
+  constructor(family: Family, first = 0) {
+    this.#family = family;
+    this.#next = first;
+  }
+
+  get expressions(): readonly Expression[] {
+    return this.#expressions;
+  }
+
+  get next(): Register {
+    return register(this.#next);
+  }
+
+  address(of: 'saddr' | 'daddr'): this {
+    const length = addressLength(this.#family);
+    const first = this.#family === 'IPv4' ? 12 : 8;
+    return this.#load(length, (to) => ({
+      kind: 'payload',
+      base: 'network',
+      offset: of === 'saddr' ? first : first + length,
+      length,
+      to,
+    }));
+  }
+
+  /** `daddr . l4proto . dport`, the frontend of a packet before translation. */
+  frontend(): this {
+    return this.address('daddr')
+      .#load(4, (to) => ({ kind: 'meta', key: 'l4proto', to }))
+      .#load(4, (to) => ({ kind: 'payload', base: 'transport', offset: 2, length: 2, to }));
+  }
+
+  ctAddress(of: 'src' | 'dst', direction: 'original' | 'reply'): this {
+    const key = this.#family === 'IPv4' ? (`${of}-ip` as const) : (`${of}-ip6` as const);
+    return this.#load(addressLength(this.#family), (to) => ({ kind: 'ct', key, direction, to }));
+  }
+
+  ctPort(of: 'src' | 'dst', direction: 'original' | 'reply'): this {
+    return this.#load(4, (to) => ({ kind: 'ct', key: `proto-${of}`, direction, to }));
+  }
+
+  /** The same as {@link frontend} after translation, from conntrack. The protocol must be fixed before. */
+  ctFrontend(): this {
+    return this.ctAddress('dst', 'original')
+      .#load(4, (to) => ({ kind: 'meta', key: 'l4proto', to }))
+      .ctPort('dst', 'original');
+  }
+
+  slot(slots: number): this {
+    return this.#load(4, (to) => ({ kind: 'numgen', to, modulus: slots }));
+  }
+
+  #load(bytes: number, expression: (to: Register) => Expression): this {
+    this.#expressions.push(expression(this.next));
+    this.#next += bytes / 4;
+    return this;
+  }
+}
+
+const verdict = (code: 'goto' | 'jump', chain: string): Expression => ({
+  kind: 'verdict',
+  verdict: { code, chain },
+});
+const DROP_IT: Expression = { kind: 'verdict', verdict: { code: 'drop' } };
+const MASQUERADE: Expression = { kind: 'masquerade', fullyRandom: true };
+
+const jumpTo = (chain: string, comment: string): Rule => ({
+  comment,
+  expressions: [verdict('jump', chain)],
+});
+
+const ifTranslated = (chain: string, comment: string): Rule => ({
+  comment,
+  expressions: [
+    { kind: 'ct', key: 'status', direction: undefined, to: 0 },
+    { kind: 'bitwise', from: 0, to: 0, mask: number(STATUS_DNAT), xor: number(0) },
+    { kind: 'cmp', op: 'neq', from: 0, value: number(0) },
+    verdict('jump', chain),
+  ],
+});
+
+type Hook = NonNullable<Chain['hook']>['hook'];
+
+const base = (name: string, hook: Hook, rules: readonly Rule[]): Chain => ({
+  name,
+  hook: {
+    type: 'nat',
+    hook,
+    priority: hook === 'prerouting' || hook === 'output' ? PRIORITY_DSTNAT : PRIORITY_SRCNAT,
+  },
+  rules,
+});
+
+/**
+ * All chains but the pick chains. `sticky` lists the affinity timeouts in use; `mark` becomes part of a
+ * comment and tells these rules from those of other versions and settings.
+ */
+export function staticChains(
+  family: Family,
+  settings: PlaneSettings,
+  sticky: readonly number[],
+  mark: string,
+): readonly Chain[] {
+  return [
+    { name: CHAINS.refuse, rules: refuseRules() },
+    { name: CHAINS.insideService, rules: insideServiceRules(family) },
+    { name: CHAINS.inside, rules: insideRules(family, settings.localTraffic[family]) },
+    { name: CHAINS.services, rules: servicesRules(family) },
+    { name: CHAINS.remember, rules: rememberRules(family, sticky) },
+    { name: CHAINS.masquerading, rules: masqueradingRules(family, settings) },
+    base(CHAINS.prerouting, 'prerouting', [
+      jumpTo(CHAINS.services, `new connections from elsewhere; ${mark}`),
+    ]),
+    base(CHAINS.output, 'output', [jumpTo(CHAINS.services, 'new connections from this node')]),
+    base(CHAINS.input, 'input', [
+      ifTranslated(CHAINS.remember, 'connections to endpoints on this node itself'),
+    ]),
+    base(CHAINS.postrouting, 'postrouting', [
+      ifTranslated(CHAINS.remember, 'connections to endpoints'),
+      ifTranslated(CHAINS.masquerading, 'connections to endpoints'),
+    ]),
+  ];
+}
+
+/** The way of the first packet of every connection. */
+function servicesRules(family: Family): readonly Rule[] {
+  return [
+    {
+      comment: 'source ranges',
+      expressions: [
+        ...new Loader(family).frontend().expressions,
+        { kind: 'lookup', set: SETS.restrictedIps, from: 0 },
+        ...new Loader(family).frontend().address('saddr').expressions,
+        { kind: 'lookup', set: SETS.allowedSources, from: 0, invert: true },
+        DROP_IT,
+      ],
+    },
+    {
+      comment: 'traffic policy Local: from here every endpoint may be used',
+      expressions: [
+        ...new Loader(family).frontend().expressions,
+        { kind: 'lookup', set: SETS.localIps, from: 0 },
+        verdict('jump', CHAINS.inside),
+      ],
+    },
+    affinityRule(family),
+    pickRule(family, 'outside'),
+    {
+      comment: 'a cluster IP, but no port of its Service',
+      expressions: [
+        ...new Loader(family).address('daddr').expressions,
+        { kind: 'lookup', set: SETS.clusterIps, from: 0 },
+        verdict('goto', CHAINS.refuse),
+      ],
+    },
+  ];
+}
+
+function insideRules(family: Family, local: LocalTraffic | undefined): readonly Rule[] {
+  const goto = verdict('goto', CHAINS.insideService);
+  const rules: Rule[] = [];
+  if (local !== undefined) {
+    rules.push({
+      comment: 'from a pod of this node',
+      expressions: [...matchLocal(family, local, 'eq'), goto],
+    });
+  }
+  rules.push({ comment: 'from this node', expressions: [...fromThisNode(), goto] });
+  return rules;
+}
+
+function insideServiceRules(family: Family): readonly Rule[] {
+  return [
+    affinityRule(family),
+    pickRule(family, 'inside'),
+    { comment: 'never the choice meant for others', expressions: [DROP_IT] },
+  ];
+}
+
+/** From the frontend to its number of endpoints, and on to the chain for that number. */
+function pickRule(family: Family, kind: PickKind): Rule {
+  return {
+    comment: 'a frontend of a Service, by its number of endpoints',
+    expressions: [
+      ...new Loader(family).frontend().expressions,
+      {
+        kind: 'lookup',
+        set: kind === 'outside' ? SETS.serviceIps : SETS.insideIps,
+        from: 0,
+        to: 0,
+      },
+      { kind: 'metaSet', key: 'priority', from: 0 },
+      { kind: 'meta', key: 'priority', to: 0 },
+      { kind: 'lookup', set: pickMap(kind), from: 0, to: 'verdict' },
+    ],
+  };
+}
+
+/** Session affinity, first half: a client that was here before goes where it went. */
+function affinityRule(family: Family): Rule {
+  return {
+    comment: 'session affinity: where this client went before',
+    expressions: [
+      ...new Loader(family).address('saddr').frontend().expressions,
+      { kind: 'lookup', set: SETS.affinity, from: 0, to: 0 },
+      dnat(family),
+    ],
+  };
+}
+
+/** Sends to the `address . port` in the registers from 0. */
+function dnat(family: Family): Expression {
+  return { kind: 'dnat', family, address: 0, port: register(addressLength(family) / 4) };
+}
+
+/**
+ * Session affinity, second half: after the choice, when conntrack knows both ends, remember it. `update`
+ * keeps the endpoint of a client that is known and starts its time again.
+ */
+function rememberRules(family: Family, sticky: readonly number[]): readonly Rule[] {
+  return sticky.flatMap((seconds) =>
+    PROTOCOLS.map(([name, protocol]): Rule => {
+      const key = new Loader(family).ctAddress('src', 'original').ctFrontend();
+      const data = new Loader(family, key.next).ctAddress('src', 'reply').ctPort('src', 'reply');
+      return {
+        comment: `session affinity of ${seconds} s, ${name}`,
+        expressions: [
+          ...isProtocol(protocol),
+          ...new Loader(family).ctFrontend().expressions,
+          { kind: 'lookup', set: stickySet(seconds), from: 0 },
+          ...key.expressions,
+          ...data.expressions,
+          {
+            kind: 'update',
+            set: SETS.affinity,
+            key: 0,
+            data: key.next,
+            timeoutMs: seconds * 1000,
+          },
+        ],
+      };
+    }),
+  );
+}
+
+function masqueradingRules(family: Family, settings: PlaneSettings): readonly Rule[] {
+  const local = settings.localTraffic[family];
+  const toClusterIp: readonly Expression[] = [
+    ...new Loader(family).ctAddress('dst', 'original').expressions,
+    { kind: 'lookup', set: SETS.clusterIps, from: 0 },
+    MASQUERADE,
+  ];
+  const rules: Rule[] = [
+    {
+      comment: 'an endpoint that is its own client',
+      expressions: [
+        ...new Loader(family).address('saddr').address('daddr').expressions,
+        { kind: 'lookup', set: SETS.hairpin, from: 0 },
+        MASQUERADE,
+      ],
+    },
+  ];
+  if (settings.masqueradeAll) {
+    rules.push({ comment: 'cluster IPs: everybody', expressions: toClusterIp });
+  } else if (local !== undefined) {
+    rules.push({
+      comment: 'cluster IPs: all but pods of this node',
+      expressions: [...matchLocal(family, local, 'neq'), ...toClusterIp],
+    });
+  }
+  for (const [name, protocol] of PROTOCOLS) {
+    const frontend = [...isProtocol(protocol), ...new Loader(family).ctFrontend().expressions];
+    rules.push(
+      {
+        comment: `traffic policy Cluster, ${name}`,
+        expressions: [
+          ...frontend,
+          { kind: 'lookup', set: SETS.masqueradeIps, from: 0 },
+          MASQUERADE,
+        ],
+      },
+      {
+        comment: `traffic policy Local, from this node, ${name}`,
+        expressions: [
+          ...frontend,
+          { kind: 'lookup', set: SETS.localIps, from: 0 },
+          ...fromThisNode(),
+          MASQUERADE,
+        ],
+      },
+    );
+  }
+  return rules;
+}
+
+function refuseRules(): readonly Rule[] {
+  return [
+    {
+      comment: 'a reset gets through where ICMP errors are limited or filtered',
+      expressions: [...isProtocol(6), { kind: 'reject', with: 'tcp-reset' }],
+    },
+    { comment: 'everything else', expressions: [{ kind: 'reject', with: 'port-unreachable' }] },
+  ];
+}
+
+function isProtocol(protocol: number): readonly Expression[] {
+  return [
+    { kind: 'meta', key: 'l4proto', to: 0 },
+    { kind: 'cmp', op: 'eq', from: 0, value: Uint8Array.of(protocol) },
+  ];
+}
+
+function fromThisNode(): readonly Expression[] {
+  return [
+    { kind: 'fibType', of: 'saddr', to: 0 },
+    { kind: 'cmp', op: 'eq', from: 0, value: number(ROUTE_TYPE_LOCAL) },
+  ];
+}
+
+function matchLocal(family: Family, local: LocalTraffic, op: 'eq' | 'neq'): readonly Expression[] {
+  switch (local.kind) {
+    case 'cidr': {
+      const { address, prefix } = local.cidr;
+      const network = new Uint8Array(addressLength(family));
+      packAddress(address, network, 0);
+      const mask = network.map(
+        (_, index) => 0xff << (8 - Math.min(8, Math.max(0, prefix - index * 8))),
+      );
+      return [
+        ...new Loader(family).address('saddr').expressions,
+        { kind: 'bitwise', from: 0, to: 0, mask, xor: new Uint8Array(network.length) },
+        { kind: 'cmp', op, from: 0, value: network },
+      ];
+    }
+    case 'interface':
+      return matchInterface(op, interfaceName(local.name));
+    case 'interfacePrefix':
+      // Compared only as far as the prefix goes; nft shows it as `cni*`.
+      return matchInterface(op, Buffer.from(local.prefix, 'latin1'));
+    default:
+      return local satisfies never;
+  }
+}
+
+function matchInterface(op: 'eq' | 'neq', value: Uint8Array): readonly Expression[] {
+  return [
+    { kind: 'meta', key: 'iifname', to: 0 },
+    { kind: 'cmp', op, from: 0, value },
+  ];
+}
+
+/** IFNAMSIZ bytes, linux/if.h. */
+function interfaceName(name: string): Uint8Array {
+  const bytes = Buffer.alloc(16);
+  bytes.write(name, 0, 'latin1');
+  return bytes;
+}
+
+/** The chain that picks one of `slots` endpoints. */
+export function pickRules(family: Family, kind: PickKind, slots: number): readonly Rule[] {
+  const map = kind === 'outside' ? SETS.endpoints : SETS.insideEndpoints;
+  return [
+    {
+      comment: `one of ${slots}`,
+      expressions: [
+        { kind: 'immediate', to: 0, value: number(0) },
+        { kind: 'metaSet', key: 'priority', from: 0 },
+        ...new Loader(family).frontend().slot(slots).expressions,
+        { kind: 'lookup', set: map, from: 0, to: 0 },
+        dnat(family),
+      ],
+    },
+    { comment: 'an empty slot never lets a packet pass as it is', expressions: [DROP_IT] },
+  ];
+}
+
+/** The pick map that leads to the chains of this kind. */
+export function pickMap(kind: PickKind): string {
+  return kind === 'outside' ? SETS.pick : SETS.pickInside;
+}
+
+/** Adds a chain and its rules. The chain must be new or empty. */
+export function addChain(batch: NftBatch, family: Family, chain: Chain): void {
+  const { name, hook } = chain;
+  batch.addChain(family, TABLE, hook === undefined ? { name } : { name, hook });
+  for (const rule of chain.rules) {
+    batch.addRule(family, TABLE, name, rule.expressions, rule.comment);
+  }
+}
+
+/** Adds a pick chain and the way to it. */
+export function addPickChain(batch: NftBatch, family: Family, kind: PickKind, slots: number): void {
+  const name = pickChain(kind, slots);
+  addChain(batch, family, { name, rules: pickRules(family, kind, slots) });
+  batch.addElement(family, TABLE, pickMap(kind), number(slots), {
+    verdict: { code: 'goto', chain: name },
+  });
+}
+
+/** Deletes a pick chain and the way to it. */
+export function deletePickChain(
+  batch: NftBatch,
+  family: Family,
+  kind: PickKind,
+  slots: number,
+): void {
+  const name = pickChain(kind, slots);
+  batch.deleteElement(family, TABLE, pickMap(kind), number(slots));
+  batch.flushChain(family, TABLE, name);
+  batch.deleteChain(family, TABLE, name);
+}
+
+/** The two fixed ways out of the pick maps. */
+export function addFixedPicks(batch: NftBatch, family: Family): void {
+  for (const map of [SETS.pick, SETS.pickInside]) {
+    batch.addElement(family, TABLE, map, number(REFUSE), {
+      verdict: { code: 'goto', chain: CHAINS.refuse },
+    });
+    batch.addElement(family, TABLE, map, number(DROP), { verdict: { code: 'drop' } });
+  }
+}

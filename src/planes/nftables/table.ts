@@ -1,0 +1,179 @@
+/**
+ * One family's table: what we programmed (plans of all frontends and what follows from them), and the
+ * operations that take the kernel from one state to the next. Writing is split from deciding: methods
+ * fill a batch, the plane commits it.
+ */
+import type { Family } from '../../core/ip.ts';
+import type { NftBatch } from '../../kernel/nftables/batch.ts';
+import { type ElementSink, type PlanChange, lostEndpoints, writeChanges } from './diff.ts';
+import type { FrontendPlan } from './plan.ts';
+import { type Layout, stickyTimeouts } from './layout.ts';
+import type { TableContents } from './read.ts';
+import { addPickChain, deletePickChain } from './rules.ts';
+import {
+  DROP,
+  type PickKind,
+  REFUSE,
+  SETS,
+  TABLE,
+  parsePickChain,
+  stickySet,
+  stickySetDefinition,
+} from './schema.ts';
+import type { Packed } from './keys.ts';
+import { SharedSet } from './shared-set.ts';
+
+/** Up to this many slots a pick chain is kept when nobody needs it any more. */
+const KEEP_PICKS = 64;
+
+const PICK_KINDS: readonly PickKind[] = ['outside', 'inside'];
+
+/** Remembered clients to forget: by frontend, the endpoints that are gone. */
+export type Forgotten = Map<Packed, Set<Packed>>;
+
+export class FamilyTable {
+  readonly family: Family;
+  readonly layout: Layout;
+  #plans = new Map<Packed, FrontendPlan>();
+  readonly #clusterIps = new SharedSet(SETS.clusterIps);
+  readonly #hairpin = new SharedSet(SETS.hairpin);
+  readonly #picks: Record<PickKind, Set<number>> = { outside: new Set(), inside: new Set() };
+  #sticky = new Set<number>();
+
+  constructor(layout: Layout) {
+    this.family = layout.family;
+    this.layout = layout;
+  }
+
+  get plans(): ReadonlyMap<Packed, FrontendPlan> {
+    return this.#plans;
+  }
+
+  /** Takes over wanted plans without writing; {@link repair} then brings the kernel there. */
+  want(plans: ReadonlyMap<Packed, FrontendPlan>): void {
+    for (const plan of this.#plans.values()) this.#share(plan, 'release');
+    this.#plans = new Map(plans);
+    for (const plan of plans.values()) this.#share(plan, 'retain');
+  }
+
+  /** Records which pick chains and affinity timeouts the kernel has, once its layout is in order. */
+  adopt(contents: TableContents | undefined): void {
+    for (const kind of PICK_KINDS) this.#picks[kind] = new Set([REFUSE, DROP]);
+    for (const name of contents?.chains.keys() ?? []) {
+      const parsed = parsePickChain(name);
+      if (parsed !== undefined) this.#picks[parsed.kind].add(parsed.slots);
+    }
+    this.#sticky = new Set(contents === undefined ? [] : stickyTimeouts(contents));
+  }
+
+  /** What takes the kernel from `found` to the plans we hold; nothing for frontends that are as they should be. */
+  differences(found: ReadonlyMap<Packed, FrontendPlan>): readonly PlanChange[] {
+    const changes: PlanChange[] = [];
+    for (const [key, before] of found) {
+      if (!this.#plans.has(key)) changes.push({ before, after: undefined });
+    }
+    for (const [key, after] of this.#plans) changes.push({ before: found.get(key), after });
+    return changes;
+  }
+
+  /** Replaces plans and returns the changes to write. An absent plan means the frontend is gone. */
+  replace(plans: ReadonlyMap<Packed, FrontendPlan | undefined>): readonly PlanChange[] {
+    const changes: PlanChange[] = [];
+    for (const [key, after] of plans) {
+      const before = this.#plans.get(key);
+      if (before !== undefined) this.#share(before, 'release');
+      if (after === undefined) this.#plans.delete(key);
+      else {
+        this.#share(after, 'retain');
+        this.#plans.set(key, after);
+      }
+      if (before !== undefined || after !== undefined) changes.push({ before, after });
+    }
+    return changes;
+  }
+
+  /** Adds the chains and sets that these changes need, then their elements. */
+  write(batch: NftBatch, changes: readonly PlanChange[], sink: ElementSink): void {
+    for (const { after } of changes) {
+      if (after === undefined) continue;
+      this.#needPick(batch, 'outside', after.outside.code);
+      this.#needPick(batch, 'inside', after.inside.code);
+      for (const seconds of after.stickySeconds) this.#needSticky(batch, seconds);
+    }
+    writeChanges(changes, sink);
+  }
+
+  /** Writes the shared sets after changes of plans. */
+  writeShared(sink: ElementSink): void {
+    this.#clusterIps.write(sink);
+    this.#hairpin.write(sink);
+  }
+
+  /** Writes the difference of the shared sets to what was found. */
+  reconcileShared(
+    found: { readonly clusterIps: ReadonlySet<Packed>; readonly hairpin: ReadonlySet<Packed> },
+    sink: ElementSink,
+  ): void {
+    this.#clusterIps.reconcile(found.clusterIps, sink);
+    this.#hairpin.reconcile(found.hairpin, sink);
+  }
+
+  /** Removes large pick chains and affinity timeouts that no plan uses any more. */
+  sweep(batch: NftBatch): void {
+    const used: Record<PickKind, Set<number>> = { outside: new Set(), inside: new Set() };
+    const sticky = new Set<number>();
+    for (const plan of this.#plans.values()) {
+      for (const kind of PICK_KINDS) used[kind].add(plan[kind].code ?? REFUSE);
+      for (const seconds of plan.stickySeconds) sticky.add(seconds);
+    }
+    for (const kind of PICK_KINDS) {
+      for (const slots of this.#picks[kind]) {
+        if (slots <= KEEP_PICKS || slots === DROP || used[kind].has(slots)) continue;
+        deletePickChain(batch, this.family, kind, slots);
+        this.#picks[kind].delete(slots);
+      }
+    }
+    const unused = [...this.#sticky].filter((seconds) => !sticky.has(seconds));
+    if (unused.length === 0) return;
+    for (const seconds of unused) this.#sticky.delete(seconds);
+    this.layout.rewriteRemember(batch, [...this.#sticky]);
+    for (const seconds of unused) batch.deleteSet(this.family, TABLE, stickySet(seconds));
+  }
+
+  /** True when a client may be remembered at this endpoint of this frontend. */
+  mayRemember(frontend: Packed, endpoint: Packed): boolean {
+    const plan = this.#plans.get(frontend);
+    if (plan === undefined || plan.stickySeconds.length === 0) return false;
+    return plan.outside.slots.includes(endpoint) || plan.inside.slots.includes(endpoint);
+  }
+
+  #needPick(batch: NftBatch, kind: PickKind, slots: number | undefined): void {
+    if (slots === undefined || this.#picks[kind].has(slots)) return;
+    addPickChain(batch, this.family, kind, slots);
+    this.#picks[kind].add(slots);
+  }
+
+  #needSticky(batch: NftBatch, seconds: number): void {
+    if (this.#sticky.has(seconds)) return;
+    this.#sticky.add(seconds);
+    batch.addSet(this.family, TABLE, stickySetDefinition(this.family, seconds));
+    this.layout.rewriteRemember(batch, [...this.#sticky]);
+  }
+
+  #share(plan: FrontendPlan, use: 'retain' | 'release'): void {
+    if (plan.clusterIp !== undefined) this.#clusterIps[use](plan.clusterIp);
+    for (const address of plan.localEndpoints) this.#hairpin[use](address + address);
+  }
+}
+
+/** Adds what these changes make clients forget. */
+export function collectForgotten(changes: readonly PlanChange[], into: Forgotten): void {
+  for (const change of changes) {
+    const lost = lostEndpoints(change);
+    const key = change.before?.key;
+    if (key === undefined || lost.size === 0) continue;
+    const known = into.get(key);
+    if (known === undefined) into.set(key, new Set(lost));
+    else for (const endpoint of lost) known.add(endpoint);
+  }
+}

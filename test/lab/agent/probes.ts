@@ -1,0 +1,120 @@
+/** Probes of a lab host: one socket, one question, one answer or the reason why none came. */
+import { createSocket } from 'node:dgram';
+import { connect, isIPv6, type Socket } from 'node:net';
+import type { Greeting, L4, ProbeError, ProbeParams, ProbeResult } from './calls.ts';
+
+const errors: Readonly<Record<string, ProbeError>> = {
+  ECONNREFUSED: 'refused',
+  ECONNRESET: 'reset',
+  EHOSTUNREACH: 'unreachable',
+  ENETUNREACH: 'unreachable',
+  ETIMEDOUT: 'timeout',
+};
+
+function errorName(error: NodeJS.ErrnoException): ProbeError {
+  const name = errors[error.code ?? ''];
+  if (name === undefined) throw error;
+  return name;
+}
+
+/** Opens a TCP connection and waits for the server's greeting; the caller owns the socket, also on a failure. */
+export function greet(params: ProbeParams): {
+  readonly socket: Socket;
+  readonly greeting: Promise<Greeting | ProbeError>;
+} {
+  const { promise, resolve, reject } = Promise.withResolvers<Greeting | ProbeError>();
+  const socket = connect({
+    host: params.address,
+    port: params.port,
+    noDelay: true,
+    ...(params.sourceAddress === undefined ? {} : { localAddress: params.sourceAddress }),
+    ...(params.sourcePort === undefined ? {} : { localPort: params.sourcePort }),
+  });
+  const timer = setTimeout(() => {
+    resolve('timeout');
+  }, params.timeoutMs);
+  socket.on('error', (error) => {
+    try {
+      resolve(errorName(error));
+    } catch (unknown) {
+      reject(unknown);
+    }
+  });
+  socket.on('close', () => {
+    clearTimeout(timer);
+    resolve('reset');
+  });
+  let received = '';
+  const onData = (data: Buffer): void => {
+    received += data.toString();
+    if (!received.endsWith('\n')) return;
+    socket.off('data', onData);
+    clearTimeout(timer);
+    resolve(JSON.parse(received) as Greeting);
+  };
+  socket.on('data', onData);
+  return { socket, greeting: promise };
+}
+
+async function probeTcp(params: ProbeParams): Promise<Greeting | ProbeError> {
+  const { socket, greeting } = greet(params);
+  try {
+    return await greeting;
+  } finally {
+    // A reset leaves no TIME_WAIT behind that would hold ports for a minute.
+    socket.resetAndDestroy();
+  }
+}
+
+async function probeUdp(params: ProbeParams): Promise<Greeting | ProbeError> {
+  const socket = createSocket(isIPv6(params.address) ? 'udp6' : 'udp4');
+  const { promise, resolve, reject } = Promise.withResolvers<Greeting | ProbeError>();
+  const fail = (error: Error | null): void => {
+    if (error === null) return;
+    try {
+      resolve(errorName(error));
+    } catch (unknown) {
+      reject(unknown);
+    }
+  };
+  socket.on('error', fail);
+  socket.on('message', (data) => {
+    resolve(JSON.parse(data.toString()) as Greeting);
+  });
+  const timer = setTimeout(() => {
+    resolve('timeout');
+  }, params.timeoutMs);
+  socket.bind(params.sourcePort ?? 0, params.sourceAddress, () => {
+    // Only a connected socket learns of ICMP errors.
+    socket.connect(params.port, params.address, (error?: Error) => {
+      if (error === undefined) socket.send('hello', fail);
+      else fail(error);
+    });
+  });
+  try {
+    return await promise;
+  } finally {
+    clearTimeout(timer);
+    socket.close();
+  }
+}
+
+async function probe(protocol: L4, params: ProbeParams): Promise<ProbeResult> {
+  const start = performance.now();
+  const answer = await (protocol === 'TCP' ? probeTcp(params) : probeUdp(params));
+  const ms = performance.now() - start;
+  return typeof answer === 'string'
+    ? { ok: false, ms, error: answer }
+    : { ok: true, ms, ...answer };
+}
+
+/** Runs `count` probes, at most `parallel` at a time; results in the order they ended. */
+export async function probes(protocol: L4, params: ProbeParams): Promise<readonly ProbeResult[]> {
+  const results: ProbeResult[] = [];
+  let left = params.count ?? 1;
+  const worker = async (): Promise<void> => {
+    while (left-- > 0) results.push(await probe(protocol, params));
+  };
+  await Promise.all(Array.from({ length: params.parallel ?? 1 }, worker));
+  return results;
+}

@@ -1,0 +1,66 @@
+/**
+ * Every behaviour of the proxy, over every data plane and both families, with real packets between namespaces.
+ * One lab serves all cases of a plane: each starts from no objects, with addresses nobody used before.
+ */
+import { after, before, describe, test } from 'node:test';
+import type { Family } from '../../../src/core/ip.ts';
+import { Lab, labReason } from '../../lab/lab.ts';
+import type { ConformanceCase } from './case.ts';
+import { cases } from './cases.ts';
+import { place } from './place.ts';
+import { planes } from './planes.ts';
+import { World } from './world.ts';
+
+const families: readonly Family[] = ['IPv4', 'IPv6'];
+
+async function runSteps(
+  world: World,
+  { steps }: ConformanceCase,
+  family: Family,
+  number: number,
+): Promise<void> {
+  for (const [index, step] of steps(place(family, number)).entries()) {
+    try {
+      if (step.setup) await world.setUp(step.setup);
+      if (step.remove || step.set) await world.change(step);
+      if (step.expect) await world.expect(step.expect);
+      await step.check?.(world);
+    } catch (cause) {
+      const where = `step ${index + 1}${step.when === undefined ? '' : ` (${step.when})`}`;
+      const message = cause instanceof Error ? cause.message : String(cause);
+      throw new Error(`${where}: ${message}`, { cause });
+    }
+  }
+}
+
+for (const plane of planes) {
+  describe(`${plane.name} conformance`, { skip: labReason() ?? false }, () => {
+    let lab: Lab;
+    let world: World;
+    let number = 0;
+    before(async () => {
+      lab = await Lab.open();
+      world = await World.open(lab, plane);
+    });
+    after(async () => {
+      await world.close();
+      await lab.close();
+    });
+
+    for (const each of cases) {
+      for (const family of families) {
+        const skip = plane.skips[each.name] ?? false;
+        test(`${each.name}, ${family}`, { skip }, async () => {
+          try {
+            await runSteps(world, each, family, ++number);
+            await world.reset();
+          } catch (error) {
+            // What a failed case leaves must not fail others.
+            await world.startOver();
+            throw error;
+          }
+        });
+      }
+    }
+  });
+}

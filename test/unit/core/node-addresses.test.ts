@@ -1,0 +1,135 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { primaryAddresses, resolveNodePortAddresses } from '../../../src/core/node-addresses.ts';
+import type { NodeObject } from '../../../src/core/model.ts';
+import { cidr, ip, ips } from './build.ts';
+
+const node = (addresses: string): NodeObject => ({
+  name: 'here',
+  zone: undefined,
+  addresses: addresses === '' ? [] : ips(addresses),
+  podCIDRs: [],
+});
+
+interface Primary {
+  readonly name: string;
+  readonly node: string | undefined;
+  readonly bind?: string;
+  readonly primary: string;
+}
+
+const PRIMARY: readonly Primary[] = [
+  { name: 'no Node', node: undefined, primary: '' },
+  { name: 'a Node without addresses', node: '', primary: '' },
+  { name: 'the first address', node: '10.0.0.1 10.0.0.2', primary: '10.0.0.1' },
+  {
+    name: 'the first of each family, primary family first',
+    node: 'fd00::1 fd00::2 10.0.0.1 10.0.0.2',
+    primary: 'fd00::1 10.0.0.1',
+  },
+  {
+    name: 'a bind address takes the place of its family and is primary',
+    node: '10.0.0.1 fd00::1',
+    bind: 'fd00::9',
+    primary: 'fd00::9 10.0.0.1',
+  },
+  { name: 'an unspecified bind address', node: '10.0.0.1', bind: '0.0.0.0', primary: '10.0.0.1' },
+  { name: 'an unspecified IPv6 one', node: '10.0.0.1', bind: '::', primary: '10.0.0.1' },
+  { name: 'a bind address without a Node', node: undefined, bind: '10.0.0.9', primary: '10.0.0.9' },
+];
+
+for (const { name, node: addresses, bind, primary } of PRIMARY) {
+  test(`primary addresses: ${name}`, () => {
+    const object = addresses === undefined ? undefined : node(addresses);
+    const found = primaryAddresses(object, bind === undefined ? undefined : ip(bind));
+    assert.equal(found.join(' '), primary);
+  });
+}
+
+const INTERFACES = ips(
+  '127.0.0.1 ::1 fe80::1 10.1.0.1 192.168.0.1 10.0.0.1 169.254.1.1 fd00::1 2001:db8::1',
+);
+
+interface Resolution {
+  readonly name: string;
+  readonly setting: 'primary' | string;
+  readonly primary?: string;
+  readonly served: string;
+}
+
+const RESOLUTIONS: readonly Resolution[] = [
+  {
+    name: 'primary: the primary address of each family',
+    setting: 'primary',
+    served: '192.168.0.1 fd00::1',
+  },
+  {
+    name: 'primary: a family without one serves nothing',
+    setting: 'primary',
+    primary: '192.168.0.1',
+    served: '192.168.0.1',
+  },
+  { name: 'primary: nothing known, nothing served', setting: 'primary', primary: '', served: '' },
+  {
+    name: 'primary: an address that no interface holds is not served',
+    setting: 'primary',
+    primary: '203.0.113.9 fd00::1',
+    served: 'fd00::1',
+  },
+  {
+    name: 'primary: loopback is not served',
+    setting: 'primary',
+    primary: '127.0.0.1 ::1',
+    served: '',
+  },
+  {
+    name: 'CIDRs: what they contain, and all of a family they do not name',
+    setting: '10.0.0.0/8',
+    served: '10.0.0.1 10.1.0.1 2001:db8::1 fd00::1',
+  },
+  {
+    name: 'CIDRs of both families',
+    setting: '10.0.0.0/16 192.168.0.0/24 fd00::/8',
+    served: '10.0.0.1 192.168.0.1 fd00::1',
+  },
+  {
+    name: 'a CIDR without an address in it: none, not all',
+    setting: '203.0.113.0/24 2001:db8::/32',
+    served: '2001:db8::1',
+  },
+  {
+    name: 'no CIDR: all but loopback and IPv6 link-local',
+    setting: '',
+    served: '10.0.0.1 10.1.0.1 169.254.1.1 192.168.0.1 2001:db8::1 fd00::1',
+  },
+  {
+    name: '/0: all but loopback and IPv6 link-local',
+    setting: '0.0.0.0/0 10.0.0.0/16 ::/0',
+    served: '10.0.0.1 10.1.0.1 169.254.1.1 192.168.0.1 2001:db8::1 fd00::1',
+  },
+  {
+    name: 'a CIDR that names loopback',
+    setting: '127.0.0.0/8 ::1/128',
+    served: '',
+  },
+];
+
+for (const { name, setting, primary = '192.168.0.1 fd00::1', served } of RESOLUTIONS) {
+  test(`node-port addresses: ${name}`, () => {
+    const cidrs = setting === '' ? [] : setting.split(' ');
+    const found = resolveNodePortAddresses(
+      setting === 'primary' ? 'primary' : cidrs.map(cidr),
+      primary === '' ? [] : ips(primary),
+      INTERFACES,
+    );
+    assert.equal(found.join(' '), served);
+  });
+}
+
+test('node-port addresses do not depend on the order of interfaces or on repetition', () => {
+  const repeated = [...INTERFACES.toReversed(), ...INTERFACES];
+  assert.deepEqual(
+    resolveNodePortAddresses([], [], repeated),
+    resolveNodePortAddresses([], [], INTERFACES),
+  );
+});
