@@ -1,7 +1,10 @@
 /** How the demo fails: with a sentence for people, never with a stack. */
 
-/** `SY_DEMO_MACHINE`: this machine cannot run it. `SY_DEMO_CLAIM`: something the demo says turned out wrong. */
-export type DemoFailureCode = 'SY_DEMO_MACHINE' | 'SY_DEMO_CLAIM';
+/**
+ * `SY_DEMO_USAGE`: an option that does not exist. `SY_DEMO_MACHINE`: this machine cannot run it.
+ * `SY_DEMO_CLAIM`: something the demo says turned out wrong.
+ */
+export type DemoFailureCode = 'SY_DEMO_USAGE' | 'SY_DEMO_MACHINE' | 'SY_DEMO_CLAIM';
 
 /** Something expected to go wrong somewhere; the message says what failed, on what, and what to do if that is known. */
 export class DemoFailure extends Error {

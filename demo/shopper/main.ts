@@ -11,7 +11,7 @@ const patienceMs = 3000;
 let connections = 0;
 const failures: Record<string, number> = {};
 const servers: Record<string, { connections: number; lastStartedAt: number }> = {};
-let stopping = false;
+const stop = new AbortController();
 const workers: Promise<void>[] = [];
 
 async function visit(destination: Destination, timeoutMs: number) {
@@ -21,7 +21,7 @@ async function visit(destination: Destination, timeoutMs: number) {
 }
 
 async function work(destination: Destination): Promise<void> {
-  while (!stopping) {
+  while (!stop.signal.aborted) {
     const { startedAt, result } = await visit(destination, patienceMs);
     connections++;
     if (result?.ok === true) {
@@ -64,7 +64,7 @@ serveCalls<ShopperCalls>({
   },
   visits,
   stopVisiting: async () => {
-    stopping = true;
+    stop.abort();
     await Promise.all(workers);
     return visits();
   },

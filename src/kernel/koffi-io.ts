@@ -2,11 +2,15 @@
 import { read, write } from 'node:fs';
 import { createRequire } from 'node:module';
 import { endianness } from 'node:os';
-import type * as koffiModule from 'koffi';
 import { KernelError, badArgument } from './errors.ts';
 import type { KernelIo } from './io.ts';
 
-type Koffi = typeof koffiModule;
+/** What is used of koffi 3 (its own types make every call `any`). */
+interface Koffi {
+  readonly load: (library: null) => { readonly func: (prototype: string) => unknown };
+  /** errno after the last call. */
+  readonly errno: () => number;
+}
 
 /** Signatures of glibc and musl alike (sys/socket.h, unistd.h); `void*` takes the bytes of a Uint8Array. */
 interface LibC {
@@ -99,7 +103,7 @@ function loadKoffi(): Koffi {
 function declare(koffi: Koffi): LibC {
   // null: the symbols of this process, to which Node.js has linked whatever libc the machine uses.
   const libc = koffi.load(null);
-  return {
+  const functions = {
     socket: libc.func('int socket(int, int, int)'),
     bind: libc.func('int bind(int, const void *, uint32_t)'),
     setsockopt: libc.func('int setsockopt(int, int, int, const void *, uint32_t)'),
@@ -107,7 +111,9 @@ function declare(koffi: Koffi): LibC {
     send: libc.func('int64_t send(int, const void *, size_t, int)'),
     recv: libc.func('int64_t recv(int, _Out_ void *, size_t, int)'),
     close: libc.func('int close(int)'),
-  };
+  } as const satisfies { readonly [Name in keyof LibC]: unknown };
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the prototypes above are what LibC says in TypeScript
+  return functions as LibC;
 }
 
 /** The length handed to native code is never anything but the array's own; an empty one has no address. */

@@ -30,6 +30,8 @@ export type YamlResult =
 /** An alias may be used this often; nested aliases count by what they expand to ("billion laughs"). */
 const MAX_ALIASES = 1000;
 
+const TOO_DEEP = 'nested too deeply';
+
 /** YAML 1.1 tags that have no counterpart in JSON. The Go tools leave such values as text. */
 const DROPPED_TAGS = /^tag:yaml\.org,2002:(?:timestamp|binary|omap|pairs|set)$/;
 
@@ -41,17 +43,17 @@ export function readDocument(text: string): YamlResult {
     return readYaml(text);
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
-    return { ok: false, error: { line: 1, message: 'nested too deeply' } };
+    return { ok: false, error: { line: 1, message: TOO_DEEP } };
   }
 }
 
 function readYaml(text: string): YamlResult {
   const document = parse(text);
   const failure = document.errors[0];
-  if (failure !== undefined) return fail(text, failure.pos[0], withoutPosition(failure.message));
-  const duplicate = duplicateKey(document);
-  if (duplicate !== undefined)
-    return fail(text, duplicate.offset, `the key ${duplicate.key} is there twice`);
+  if (failure?.code === 'RESOURCE_EXHAUSTION') return fail(text, 0, TOO_DEEP);
+  if (failure !== undefined) return fail(text, failure.pos[0], failure.message);
+  const fault = findFault(document);
+  if (fault !== undefined) return fail(text, fault.offset, fault.message);
   let value: unknown;
   try {
     value = document.toJS({ maxAliasCount: MAX_ALIASES });
@@ -82,11 +84,9 @@ function parse(text: string): Document.Parsed {
 }
 
 function fail(text: string, offset: number, message: string): YamlResult {
-  return { ok: false, error: { line: 1 + countLines(text, offset), message } };
-}
-
-function withoutPosition(message: string): string {
-  return message.replace(/ at line \d+, column \d+:?[^]*$/, '');
+  // What is missing at the end is missing on the last line that has something.
+  const line = 1 + countLines(text, Math.min(offset, text.trimEnd().length));
+  return { ok: false, error: { line, message } };
 }
 
 /** Reads a document that is JSON; `undefined` when it is not, or has a key twice (YAML then says where). */
@@ -124,26 +124,42 @@ function countKeysInText(json: string): number {
   return count;
 }
 
-function duplicateKey(
-  document: Document.Parsed,
-): { readonly key: string; readonly offset: number } | undefined {
-  let found: { key: string; offset: number } | undefined;
-  visit(document, {
-    Map(_key, map) {
-      const seen = new Set<unknown>();
-      for (const pair of map.items) {
-        if (!isScalar(pair.key)) continue;
-        const key: unknown = pair.key.value;
-        if (seen.has(key)) {
-          found = { key: String(key), offset: pair.key.range?.[0] ?? 0 };
-          return visit.BREAK;
-        }
-        seen.add(key);
-      }
-      return undefined;
-    },
+interface Fault {
+  readonly offset: number;
+  readonly message: string;
+}
+
+/** Looks for what the parser does not: keys that are there twice, and aliases of nothing. */
+function findFault(document: Document.Parsed): Fault | undefined {
+  let fault: Fault | undefined;
+  const anchors = new Set<string>();
+  visit(document, (_key, node) => {
+    if (isAlias(node) && !anchors.has(node.source)) {
+      const message = `*${node.source} stands for nothing: there is no &${node.source} before it`;
+      fault = { offset: node.range?.[0] ?? 0, message };
+    } else if (isMap(node)) {
+      fault = duplicateKey(node.items);
+    }
+    if (fault !== undefined) return visit.BREAK;
+    if ((isMap(node) || isSeq(node) || isScalar(node)) && node.anchor !== undefined)
+      anchors.add(node.anchor);
+    return undefined;
   });
-  return found;
+  return fault;
+}
+
+function duplicateKey(items: readonly { readonly key: unknown }[]): Fault | undefined {
+  const seen = new Set<unknown>();
+  for (const { key } of items) {
+    if (!isScalar(key)) continue;
+    if (seen.has(key.value))
+      return {
+        offset: key.range?.[0] ?? 0,
+        message: `the key ${String(key.value)} is there twice`,
+      };
+    seen.add(key.value);
+  }
+  return undefined;
 }
 
 /** Follows a field path as far as the document has it. */

@@ -44,7 +44,7 @@ export function readAddress(
 }
 
 /** Reads a list of addresses to serve: bad ones are reported and left out, blank ones just left out. */
-export function frontendAddresses(cursor: Cursor, key: string): readonly Address[] {
+export function readFrontendAddresses(cursor: Cursor, key: string): readonly Address[] {
   const addresses: Address[] = [];
   list(cursor, key, 'no address of it is served').forEach((value, index) => {
     if (typeof value === 'string' && value.trim() === '') return;
@@ -56,21 +56,25 @@ export function frontendAddresses(cursor: Cursor, key: string): readonly Address
   return addresses;
 }
 
-/** Reads a list of CIDRs. `complete` is false when one of them was bad, reported and left out. */
-export function cidrs(
+/** Reads one CIDR; a bad one is reported as the field `name` with what follows from it. */
+export function readCidr(
   cursor: Cursor,
-  key: string,
+  name: string,
+  value: unknown,
   effect: string,
-): { readonly cidrs: readonly Cidr[]; readonly complete: boolean } {
-  const before = cursor.problems.length;
-  const found: Cidr[] = [];
+): Cidr | undefined {
+  const cidr = typeof value === 'string' ? parseCidr(value.trim()) : undefined;
+  if (cidr !== undefined) return cidr;
+  report(cursor, name, `${describe(value)} is not a CIDR like 10.0.0.0/8; ${effect}`);
+  return undefined;
+}
+
+/** Reads a list of CIDRs. Bad ones are reported and left out. */
+export function readCidrs(cursor: Cursor, key: string, effect: string): readonly Cidr[] {
+  const cidrs: Cidr[] = [];
   list(cursor, key, effect).forEach((value, index) => {
-    const cidr = typeof value === 'string' ? parseCidr(value.trim()) : undefined;
-    if (cidr === undefined) {
-      report(cursor, at(key, index), `${describe(value)} is not a CIDR like 10.0.0.0/8; ${effect}`);
-    } else {
-      found.push(cidr);
-    }
+    const cidr = readCidr(cursor, at(key, index), value, effect);
+    if (cidr !== undefined) cidrs.push(cidr);
   });
-  return { cidrs: found, complete: cursor.problems.length === before };
+  return cidrs;
 }

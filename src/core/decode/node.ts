@@ -1,7 +1,7 @@
 /** Decodes core/v1 Nodes. */
 import type { Address } from '../ip.ts';
 import type { NodeObject } from '../model.ts';
-import { cidrs, readAddress } from './addresses.ts';
+import { readAddress, readCidr, readCidrs } from './addresses.ts';
 import { child, has, items, text } from './fields.ts';
 import type { Cursor } from './fields.ts';
 import { metadata, root } from './metadata.ts';
@@ -43,9 +43,9 @@ function readAddresses(status: Cursor): readonly Address[] {
 
 /** `podCIDRs`, or `podCIDR` of objects that have only that. */
 function readPodCIDRs(spec: Cursor): NodeObject['podCIDRs'] {
-  if (has(spec, 'podCIDRs') || !has(spec, 'podCIDR')) {
-    return cidrs(spec, 'podCIDRs', 'it is ignored').cidrs;
-  }
-  const single: Cursor = { ...spec, fields: { podCIDR: [spec.fields['podCIDR']] } };
-  return cidrs(single, 'podCIDR', 'it is ignored').cidrs;
+  const effect = 'it is ignored';
+  if (has(spec, 'podCIDRs')) return readCidrs(spec, 'podCIDRs', effect);
+  if (!has(spec, 'podCIDR')) return [];
+  const cidr = readCidr(spec, 'podCIDR', spec.fields['podCIDR'], effect);
+  return cidr === undefined ? [] : [cidr];
 }

@@ -1,7 +1,7 @@
 /** Decodes core/v1 Services. */
 import type { Address, Family } from '../ip.ts';
 import type { Protocol, Service, ServicePort, ServiceType, TrafficPolicy } from '../model.ts';
-import { cidrs, frontendAddresses, frontendFault, readAddress } from './addresses.ts';
+import { frontendFault, readAddress, readCidrs, readFrontendAddresses } from './addresses.ts';
 import { at, child, describe, has, integer, items, list, oneOf, report, text } from './fields.ts';
 import type { Cursor } from './fields.ts';
 import { isLabel, metadata, root } from './metadata.ts';
@@ -41,9 +41,11 @@ export function decodeService(value: unknown): Decoded<Service> {
   if (ports.length === 0 && addresses.clusterIPs.length > 0) {
     report(spec, 'ports', 'has no usable port; the Service answers nowhere');
   }
-  const unsafe = 'the load-balancer addresses are not served, rather than open to everybody';
-  const ranges = cidrs(spec, 'loadBalancerSourceRanges', unsafe);
   const loadBalancerIPs = readLoadBalancerIPs(object);
+  const problemsBefore = problems.length;
+  const closed = 'the load-balancer addresses are not served, rather than open to everybody';
+  const sourceRanges = readCidrs(spec, 'loadBalancerSourceRanges', closed);
+  const areRangesGood = problems.length === problemsBefore;
   return {
     object: {
       namespace: meta.namespace,
@@ -54,9 +56,9 @@ export function decodeService(value: unknown): Decoded<Service> {
       clusterIPs: addresses.clusterIPs,
       ipFamilies: addresses.ipFamilies,
       ports,
-      externalIPs: frontendAddresses(spec, 'externalIPs'),
-      loadBalancerIPs: ranges.complete ? loadBalancerIPs : [],
-      loadBalancerSourceRanges: ranges.cidrs,
+      externalIPs: readFrontendAddresses(spec, 'externalIPs'),
+      loadBalancerIPs: areRangesGood ? loadBalancerIPs : [],
+      loadBalancerSourceRanges: sourceRanges,
       internalTrafficPolicy: readPolicy(spec, 'internalTrafficPolicy'),
       externalTrafficPolicy: readPolicy(spec, 'externalTrafficPolicy'),
       affinitySeconds: readAffinity(spec),

@@ -18,6 +18,8 @@ export class MessageCursor {
   type = 0;
   flags = 0;
   sequence = 0;
+  /** Netlink port of the socket that the message answers, or whose request it reports. */
+  port = 0;
   /** Where the payload of the current message starts and ends. */
   start = 0;
   end = 0;
@@ -43,6 +45,7 @@ export class MessageCursor {
     this.type = this.bytes.readUInt16LE(at + 4);
     this.flags = this.bytes.readUInt16LE(at + 6);
     this.sequence = this.bytes.readUInt32LE(at + 8);
+    this.port = this.bytes.readUInt32LE(at + 12);
     this.start = at + HEADER_LENGTH;
     this.end = at + length;
     this.#next = Math.min(at + align4(length), this.bytes.length);

@@ -28,23 +28,13 @@ export function describeMessage(
   const { verb, kind, name } = message;
   const table = `${FAMILY_NAME[message.family]} ${message.table}`;
   const preposition = verb === 'adding' ? 'to' : 'of';
-  switch (kind) {
-    case 'table':
-      return `${verb} table ${table}`;
-    case 'rule':
-      return `${verb} rule ${preposition} chain ${table} ${name}`;
-    case 'element': {
-      const key =
-        attributeOffset === undefined
-          ? undefined
-          : elementKey(bytes, message.offset + attributeOffset);
-      const element = key === undefined ? 'elements' : `element ${key}`;
-      return `${verb} ${element} ${preposition} set ${table} ${name}`;
-    }
-    case 'chain':
-    case 'set':
-      return `${verb} ${kind} ${table} ${name}`;
-  }
+  if (kind === 'table') return `${verb} table ${table}`;
+  if (kind === 'rule') return `${verb} rule ${preposition} chain ${table} ${name}`;
+  if (kind !== 'element') return `${verb} ${kind} ${table} ${name}`;
+  const at = attributeOffset === undefined ? undefined : message.offset + attributeOffset;
+  const key = at === undefined ? undefined : elementKey(bytes, at);
+  const element = key === undefined ? 'elements' : `element ${key}`;
+  return `${verb} ${element} ${preposition} set ${table} ${name}`;
 }
 
 /** Key, in hexadecimal, of the element whose attribute starts at `offset`; `undefined` if none does. */

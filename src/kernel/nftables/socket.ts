@@ -44,6 +44,7 @@ const NO_NFTABLES =
 export class NftSocket {
   readonly #socket: NetlinkSocket;
   readonly #request = new NetlinkWriter();
+  #port = 0;
 
   private constructor(socket: NetlinkSocket) {
     this.#socket = socket;
@@ -66,6 +67,11 @@ export class NftSocket {
     return this.#socket.sendLimit;
   }
 
+  /** Netlink port of this socket, by which reports of changes name it; known after {@link generation}. */
+  get port(): number {
+    return this.#port;
+  }
+
   /**
    * Number of the ruleset's state. Every committed change, whoever makes it, adds 1.
    * @throws KernelError PERMISSION, UNSUPPORTED (no nf_tables).
@@ -81,6 +87,7 @@ export class NftSocket {
     let generation = 0;
     try {
       this.#socket.query(request.written(), sequence, doing, (message) => {
+        this.#port = message.port;
         const attributes = attributesOf(message);
         while (attributes.next()) {
           if (attributes.type === NFTA_GEN_ID) generation = attributes.u32be();

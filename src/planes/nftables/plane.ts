@@ -9,6 +9,7 @@ import type { Route, RouteChange } from '../../core/route.ts';
 import { KernelError, isKernelError } from '../../kernel/errors.ts';
 import type { KernelIo } from '../../kernel/io.ts';
 import { NftBatch } from '../../kernel/nftables/batch.ts';
+import { NftMonitor } from '../../kernel/nftables/monitor.ts';
 import { NftSocket } from '../../kernel/nftables/socket.ts';
 import type {
   Capability,
@@ -49,9 +50,13 @@ class NftablesPlane implements DataPlane {
   readonly #batch = new NftBatch();
   #socket: NftSocket | undefined;
   #tables: readonly FamilyTable[] = [];
-  /** Generation of the kernel's rules after our last write: anything else means somebody else wrote too. */
+  /** Generation of the kernel's rules after our last write: any other means that others wrote. */
   #generation = 0;
+  /** Somebody else committed something, to whatever table, since we last read ours. */
+  #othersWrote = false;
+  /** It was in our tables, or nobody can tell: they have to be read. */
   #disturbed = false;
+  #monitor: NftMonitor | undefined;
   #operations = 0;
   #batches = 0;
   #kernelMs = 0;
@@ -69,6 +74,9 @@ class NftablesPlane implements DataPlane {
     const all = [...routes];
     this.#tables = settings.families.map((family) => new FamilyTable(new Layout(family, settings)));
     await this.#synchronise([], (family, found) => plansOf(all, family, found));
+    // Not earlier: the kernel would report the whole first load to us.
+    this.#monitor ??= NftMonitor.open(this.#io, TABLE);
+    this.#disturbed = this.#didOthersWrite();
     return this.#report();
   }
 
@@ -105,7 +113,11 @@ class NftablesPlane implements DataPlane {
   }
 
   disturbed(): boolean {
-    return this.#disturbed || this.#kernel().generation() !== this.#generation;
+    const reports = this.#monitor?.drain(this.#kernel().port) ?? 'lost';
+    if (reports === 'touched' || (reports === 'lost' && this.#didOthersWrite())) {
+      this.#disturbed = true;
+    }
+    return this.#disturbed;
   }
 
   async verify(): Promise<DriftReport> {
@@ -141,8 +153,14 @@ class NftablesPlane implements DataPlane {
   }
 
   close(): void {
+    this.#monitor?.close();
+    this.#monitor = undefined;
     this.#socket?.close();
     this.#socket = undefined;
+  }
+
+  #didOthersWrite(): boolean {
+    return this.#othersWrote || this.#kernel().generation() !== this.#generation;
   }
 
   #kernel(): NftSocket {
@@ -165,6 +183,8 @@ class NftablesPlane implements DataPlane {
       this.#batch.reset();
       try {
         this.#generation = this.#kernel().generation();
+        this.#monitor?.drain(this.#kernel().port);
+        this.#othersWrote = false;
         this.#disturbed = false;
         const ours = new Set(this.#tables.map(({ family }) => family));
         this.#deleteTables(FAMILIES.filter((family) => !ours.has(family)));
@@ -261,7 +281,7 @@ class NftablesPlane implements DataPlane {
       } catch (error) {
         const stale = isKernelError(error, 'SY_KERNEL_STALE_GENERATION');
         if (!stale || attempt === ATTEMPTS) throw error;
-        this.#disturbed = true;
+        this.#othersWrote = true;
         this.#generation = this.#kernel().generation();
       }
     }

@@ -17,9 +17,14 @@ export function wantedSlots(endpoints: readonly Endpoint[]): readonly Packed[] {
   const slots: Packed[] = [];
   for (const { address, port, weight } of endpoints) {
     const packed = packDestination(address, port);
-    for (let share = divisor === 0 ? 0 : weight / divisor; share > 0; share--) slots.push(packed);
+    for (
+      let share = divisor === 0 ? 0 : weight / divisor;
+      share > 0 && slots.length < MAX_SLOTS;
+      share--
+    )
+      slots.push(packed);
   }
-  return slots.length > MAX_SLOTS ? slots.slice(0, MAX_SLOTS) : slots;
+  return slots;
 }
 
 /** Places `wanted` so that every slot of `current` that can keep its content does. */

@@ -66,11 +66,20 @@ async function probeTcp(params: ProbeParams): Promise<Greeting | ProbeError> {
   }
 }
 
+/** Source ports of UDP probes: used in turn, because a port that comes back soon may find the flow it was part of. */
+const udpPorts = { first: 33_000, count: 32_000 } as const;
+let udpProbes = 0;
+
+function nextUdpPort(): number {
+  return udpPorts.first + (udpProbes++ % udpPorts.count);
+}
+
 async function probeUdp(params: ProbeParams): Promise<Greeting | ProbeError> {
   const socket = createSocket(isIPv6(params.address) ? 'udp6' : 'udp4');
   const { promise, resolve, reject } = Promise.withResolvers<Greeting | ProbeError>();
-  const fail = (error: Error | null): void => {
-    if (error === null) return;
+  const fail = (error: NodeJS.ErrnoException | null): void => {
+    // A rule of the sender's own machine said no. When it refused, an ICMP error follows; else nothing does.
+    if (error === null || error.code === 'EPERM') return;
     try {
       resolve(errorName(error));
     } catch (unknown) {
@@ -84,7 +93,7 @@ async function probeUdp(params: ProbeParams): Promise<Greeting | ProbeError> {
   const timer = setTimeout(() => {
     resolve('timeout');
   }, params.timeoutMs);
-  socket.bind(params.sourcePort ?? 0, params.sourceAddress, () => {
+  socket.bind(params.sourcePort ?? nextUdpPort(), params.sourceAddress, () => {
     // Only a connected socket learns of ICMP errors.
     socket.connect(params.port, params.address, (error?: Error) => {
       if (error === undefined) socket.send('hello', fail);

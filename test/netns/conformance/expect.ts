@@ -1,9 +1,9 @@
 /** Trying expectations with real packets. */
 import assert from 'node:assert/strict';
-import type { L4, ProbeResult } from '../../lab/agent/calls.ts';
+import type { Greeting, L4, ProbeResult } from '../../lab/agent/calls.ts';
 import type { Lab } from '../../lab/lab.ts';
 import { hostAddresses, type HostName } from '../../lab/topology.ts';
-import type { Answer, Expectation } from './case.ts';
+import type { Expectation } from './case.ts';
 
 /** How long to wait for an answer that must come: never reached unless the case fails. */
 export const patienceMs = 5000;
@@ -85,6 +85,6 @@ async function expectOne(lab: Lab, from: HostName, over: L4, row: Expectation): 
   }
 }
 
-function answerOf({ server, localPort }: { server: string; localPort: number }): Answer | string {
+function answerOf({ server, localPort }: Greeting): string {
   return localPort === 8080 ? server : `${server}:${localPort}`;
 }

@@ -1,21 +1,20 @@
 /** What the process that holds the plane under test can be asked. */
 import type { ObjectKey } from '../../../src/core/model.ts';
 import type { Route } from '../../../src/core/route.ts';
-import type { Capability, DriftReport, ProgrammedFrontend, WriteReport } from '../../../src/planes/plane.ts';
+import type {
+  Capability,
+  DriftReport,
+  ProgrammedFrontend,
+  WriteReport,
+} from '../../../src/planes/plane.ts';
 import type { KubeObject } from './objects.ts';
 
 /** Node-wide choices, as an operator makes them. */
 export interface Setup {
   /** The Node object. */
   readonly node: KubeObject;
-  /** Node ports answer on the node's own address, or on every address it has. */
-  readonly nodePortAddresses: 'primary' | 'all';
-  readonly masqueradeAll: boolean;
-  readonly localTraffic:
-    | { readonly kind: 'none' }
-    | { readonly kind: 'cidr'; readonly cidrs: readonly string[] }
-    | { readonly kind: 'interface'; readonly name: string }
-    | { readonly kind: 'interfacePrefix'; readonly prefix: string };
+  /** Flags of `switchyard proxy`, named in camel case. */
+  readonly flags: Readonly<Record<string, string>>;
 }
 
 export interface ObjectChanges {
@@ -25,7 +24,7 @@ export interface ObjectChanges {
 
 export type HostCalls = {
   readonly capabilities: { readonly params: null; readonly result: readonly Capability[] };
-  /** (Re)opens the plane with a set-up, for the objects known so far and these. */
+  /** Opens the plane, or opens it again with another set-up, for the objects known so far and these. */
   readonly open: {
     readonly params: { readonly setup: Setup; readonly objects: readonly KubeObject[] };
     readonly result: WriteReport;

@@ -56,10 +56,10 @@ export interface ServiceOptions {
 /** A Service of the place's family; without options it has a cluster IP and the default ports. */
 export function service(at: Place, options: ServiceOptions = {}): KubeObject {
   const { nodePort, loadBalancerIPs, clusterIP = at.clusterIP() } = options;
-  const ports = (options.ports ?? defaultPorts).map((port) => ({
-    ...(nodePort === undefined ? {} : { nodePort }),
-    ...port,
-  }));
+  const ports = (options.ports ?? defaultPorts).map((port) => {
+    const own = port.nodePort ?? nodePort;
+    return own === undefined ? port : Object.assign({ nodePort: own }, port);
+  });
   const hasNodePort = ports.some((port) => port.nodePort !== undefined);
   return {
     apiVersion: 'v1',
@@ -72,8 +72,7 @@ export function service(at: Place, options: ServiceOptions = {}): KubeObject {
     },
     spec: {
       type:
-        options.type ??
-        (loadBalancerIPs ? 'LoadBalancer' : hasNodePort ? 'NodePort' : 'ClusterIP'),
+        options.type ?? (loadBalancerIPs ? 'LoadBalancer' : hasNodePort ? 'NodePort' : 'ClusterIP'),
       clusterIP,
       clusterIPs: [clusterIP],
       ipFamilies: [at.family],
@@ -156,12 +155,15 @@ export function sliceOf(
   };
 }
 
+function named(names: readonly string[]): readonly object[] {
+  return names.map((name) => ({ name }));
+}
+
 function hints(
   forZones: readonly string[] | undefined,
   forNodes: readonly string[] | undefined,
 ): object {
   if (forZones === undefined && forNodes === undefined) return {};
-  const named = (names: readonly string[]): readonly object[] => names.map((name) => ({ name }));
   return {
     hints: {
       ...(forZones === undefined ? {} : { forZones: named(forZones) }),

@@ -15,15 +15,20 @@ export interface Place {
 
 /** Place number `number`, 1 to 250. */
 export function place(family: Family, number: number): Place {
-  const addresses = (ipv4: string, ipv6: string) => (index = 0) =>
-    family === 'IPv4' ? `${ipv4}.${number}.${index + 1}` : `${ipv6}:${number}:${index + 1}`;
-  const ports = (base: number) => (index = 0) => base + number * 16 + index;
+  const addresses =
+    (ipv4: string, ipv6: string) =>
+    (index = 0) =>
+      family === 'IPv4' ? `${ipv4}.${number}.${index + 1}` : `${ipv6}:${number}:${index + 1}`;
+  const ports =
+    (base: number) =>
+    (index = 0) =>
+      base + number * 16 + index;
   return {
     family,
-    clusterIP: addresses('10.96', 'fd00:96::'.slice(0, -1)),
+    clusterIP: addresses('10.96', 'fd00:96:'),
     // 203.0.113.0/24 is too small for two hundred cases; the range for benchmarks is not routed anywhere either.
-    externalIP: addresses('198.18', '2001:db8:cb:0:0:1'),
-    loadBalancerIP: addresses('198.19', '2001:db8:cb:0:0:2'),
+    externalIP: addresses('198.18', '2001:db8:cb::1'),
+    loadBalancerIP: addresses('198.19', '2001:db8:cb::2'),
     nodePort: ports(28_000),
     sourcePort: ports(20_000),
   };

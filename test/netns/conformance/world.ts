@@ -22,9 +22,7 @@ import type { PlaneUnderTest } from './planes.ts';
 /** What every case starts with: cluster CIDRs known, node ports on the node's own addresses. */
 export const defaultSetup: Setup = {
   node: node('zone-a'),
-  nodePortAddresses: 'primary',
-  masqueradeAll: false,
-  localTraffic: { kind: 'cidr', cidrs: Object.values(clusterCidr) },
+  flags: { clusterCidr: `${clusterCidr.IPv4},${clusterCidr.IPv6}` },
 };
 
 export class World {
@@ -59,10 +57,10 @@ export class World {
   }
 
   /** Removes and sets objects, and waits until that is programmed. */
-  async change({ remove = [], set = [] }: Partial<ObjectChanges>): Promise<WriteReport> {
+  change({ remove = [], set = [] }: Partial<ObjectChanges>): Promise<WriteReport> {
     for (const object of remove) this.#objects.delete(idOf(object));
     for (const object of set) this.#objects.set(idOf(object), object);
-    return await this.#host.call('change', { remove, set });
+    return this.#host.call('change', { remove, set });
   }
 
   /** Changes node-wide choices; the plane is opened anew with them. */
@@ -97,16 +95,14 @@ export class World {
   }
 
   /** Probes one address; one probe at a time unless told otherwise. */
-  async probe(
+  probe(
     from: HostName,
     over: L4,
     to: readonly [address: string, port: number],
     options: Partial<ProbeParams> = {},
   ): Promise<readonly ProbeResult[]> {
     const [address, port] = to;
-    return await this.#lab
-      .host(from)
-      .probe(over, { address, port, timeoutMs: patienceMs, ...options });
+    return this.#lab.host(from).probe(over, { address, port, timeoutMs: patienceMs, ...options });
   }
 
   /** Probes one address and says what answered, and how often. */
@@ -146,9 +142,9 @@ export class World {
   }
 
   /** Starts the process again after {@link crash}, with the objects there are now. */
-  async recover(): Promise<WriteReport> {
+  recover(): Promise<WriteReport> {
     this.#host = this.#startHost();
-    return await this.#open();
+    return this.#open();
   }
 
   /** Changes objects while no process runs. */

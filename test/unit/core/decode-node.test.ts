@@ -69,3 +69,11 @@ test('a Node without a name is not used', () => {
     ['metadata.name'],
   );
 });
+
+test('a podCIDR that cannot be read is reported by its own name', () => {
+  const { problems } = decodeNode({ metadata: { name: 'a' }, spec: { podCIDR: 'x' } });
+  assert.deepEqual(
+    problems.map(({ field }) => field),
+    ['spec.podCIDR'],
+  );
+});

@@ -52,7 +52,8 @@ const INTERFACES = ips(
 
 interface Resolution {
   readonly name: string;
-  readonly setting: 'primary' | string;
+  /** `primary`, or CIDRs separated by spaces. */
+  readonly setting: string;
   readonly primary?: string;
   readonly served: string;
 }

@@ -92,7 +92,11 @@ function connectEach(
   frontends: readonly Frontend[],
   source?: string,
 ): Promise<readonly Pod[]> {
-  const client: Client = { from: 'client', over: 'TCP', ...(source === undefined ? {} : { source }) };
+  const client: Client = {
+    from: 'client',
+    over: 'TCP',
+    ...(source === undefined ? {} : { source }),
+  };
   return Promise.all(frontends.map((to) => sticksTo(world, client, to, 1)));
 }
 
@@ -184,8 +188,8 @@ export const affinity: readonly ConformanceCase[] = [
         set: manyPorts(at, 2),
         check: async (world) => {
           const kinds = manyFrontends(at);
-          const connect = async () =>
-            await Promise.all([...kinds.values()].map((frontends) => connectEach(world, frontends)));
+          const connect = () =>
+            Promise.all([...kinds.values()].map((frontends) => connectEach(world, frontends)));
           const chosen = await connect();
           // Longer than the timeout, but never without a connection for so long.
           for (let round = 0; round < 5; round++) {

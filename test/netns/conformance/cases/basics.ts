@@ -129,7 +129,7 @@ export const basics: readonly ConformanceCase[] = [
       },
       {
         when: 'the slice moves to another Service',
-        set: [slice(at, ['pod-a'], { service: 'other' }), slice(at, ['pod-b'], { name: 'web-9' })],
+        set: [slice(at, ['pod-a'], { name: 'web-1', service: 'other' }), slice(at, ['pod-b'], { name: 'web-9' })],
         expect: [{ from: 'client', to: [at.clusterIP(), 80], reaches: ['pod-b'] }],
       },
     ],
@@ -229,7 +229,10 @@ export const basics: readonly ConformanceCase[] = [
     steps: (at) => {
       const other = { ...at, family: at.family === 'IPv4' ? 'IPv6' : 'IPv4' } as const;
       const { spec, ...rest } = service(at);
-      const ips = at.family === 'IPv4' ? ['10.96.250.1', 'fd00:96::250:1'] : ['fd00:96::251:1', '10.96.251.1'];
+      const ips =
+        at.family === 'IPv4'
+          ? ['10.96.250.1', 'fd00:96::250:1']
+          : ['fd00:96::251:1', '10.96.251.1'];
       const families = at.family === 'IPv4' ? ['IPv4', 'IPv6'] : ['IPv6', 'IPv4'];
       const withIPs = (count: number) => ({
         ...rest,

@@ -3,6 +3,11 @@ import { nodeAddress, podInterfacePrefix, podInterfaces, servers } from '../../.
 import type { ConformanceCase, Expectation } from '../case.ts';
 import { service, slice } from '../objects.ts';
 import type { Place } from '../place.ts';
+import { defaultSetup } from '../world.ts';
+
+const byInterface = (name: string) => ({
+  flags: { detectLocalMode: 'BridgeInterface', podBridgeInterface: name },
+});
 
 /** An endpoint on this node and one elsewhere, neither of them a client of the cases. */
 const endpoints = ['pod-b', 'pod-c'] as const;
@@ -49,7 +54,7 @@ export const masquerade: readonly ConformanceCase[] = [
     name: 'masqueradeAll masquerades pods too, and switches off again',
     steps: (at) => [
       {
-        setup: { masqueradeAll: true },
+        setup: { flags: { ...defaultSetup.flags, masqueradeAll: 'true' } },
         set: [service(at), slice(at, endpoints)],
         expect: [
           toClusterIP(at, 'client', 'node'),
@@ -64,7 +69,7 @@ export const masquerade: readonly ConformanceCase[] = [
           },
         ],
       },
-      { setup: { masqueradeAll: false }, expect: [toClusterIP(at, 'pod-a', 'itself')] },
+      { setup: defaultSetup, expect: [toClusterIP(at, 'pod-a', 'itself')] },
     ],
   },
   {
@@ -80,7 +85,12 @@ export const masquerade: readonly ConformanceCase[] = [
       return [
         {
           when: 'by prefix',
-          setup: { localTraffic: { kind: 'interfacePrefix', prefix: podInterfacePrefix } },
+          setup: {
+            flags: {
+              detectLocalMode: 'InterfaceNamePrefix',
+              podInterfaceNamePrefix: podInterfacePrefix,
+            },
+          },
           set: [
             service(at),
             slice(at, endpoints),
@@ -97,26 +107,48 @@ export const masquerade: readonly ConformanceCase[] = [
         },
         {
           when: 'by name',
-          setup: { localTraffic: { kind: 'interface', name: podInterfaces['pod-a'] } },
-          expect: [
-            toClusterIP(at, 'client', 'node'),
-            toClusterIP(at, 'pod-a', 'itself'),
-            near,
-          ],
+          setup: byInterface(podInterfaces['pod-a']),
+          expect: [toClusterIP(at, 'client', 'node'), toClusterIP(at, 'pod-a', 'itself'), near],
         },
         {
           when: 'by the name of another interface',
-          setup: { localTraffic: { kind: 'interface', name: podInterfaces['pod-b'] } },
+          setup: byInterface(podInterfaces['pod-b']),
           expect: [toClusterIP(at, 'client', 'node'), toClusterIP(at, 'pod-a', 'node')],
         },
       ];
     },
   },
   {
+    name: 'local traffic can be told by the pod CIDRs of the node',
+    steps: (at) => [
+      {
+        setup: { flags: { detectLocalMode: 'NodeCIDR' } },
+        set: [service(at), slice(at, ['pod-b'])],
+        expect: [
+          {
+            from: ['client', 'node'],
+            to: [at.clusterIP(), 80],
+            reaches: ['pod-b'],
+            seenAs: 'node',
+          },
+          { from: 'pod-a', to: [at.clusterIP(), 80], reaches: ['pod-b'], seenAs: 'itself' },
+          // A pod, but one of another node.
+          {
+            from: 'peer',
+            source: remotePod(at),
+            to: [at.clusterIP(), 80],
+            reaches: ['pod-b'],
+            seenAs: 'node',
+          },
+        ],
+      },
+    ],
+  },
+  {
     name: 'without a way to tell local traffic, traffic to cluster IPs keeps its address',
     steps: (at) => [
       {
-        setup: { localTraffic: { kind: 'none' } },
+        setup: { flags: {} },
         set: [service(at), slice(at, endpoints)],
         expect: [toClusterIP(at, 'client', 'itself'), toClusterIP(at, 'pod-a', 'itself')],
       },
@@ -177,7 +209,7 @@ export const masquerade: readonly ConformanceCase[] = [
         },
         {
           when: 'nothing tells local traffic',
-          setup: { localTraffic: { kind: 'none' } },
+          setup: { flags: {} },
           set: [slice(at, ['pod-a'])],
           expect: [itself[0]].flatMap((row) => row ?? []),
         },

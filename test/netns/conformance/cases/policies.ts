@@ -124,7 +124,11 @@ export const policies: readonly ConformanceCase[] = [
         when: 'the policy is Cluster',
         set: [full(at, {})],
         expect: [
-          { from: ['client', 'pod-a', 'node'], to: [at.clusterIP(), 80], reaches: ['pod-c', 'pod-d'] },
+          {
+            from: ['client', 'pod-a', 'node'],
+            to: [at.clusterIP(), 80],
+            reaches: ['pod-c', 'pod-d'],
+          },
         ],
       },
     ],
@@ -133,10 +137,7 @@ export const policies: readonly ConformanceCase[] = [
     name: 'both policies Local at once',
     steps: (at) => [
       {
-        set: [
-          full(at, { internal: 'Local', external: 'Local' }),
-          slice(at, ['pod-a', 'pod-c']),
-        ],
+        set: [full(at, { internal: 'Local', external: 'Local' }), slice(at, ['pod-a', 'pod-c'])],
         expect: [
           { from: ['client', 'pod-b', 'node'], to: [at.clusterIP(), 80], reaches: ['pod-a'] },
           ...externalFrontends(at).flatMap((to) => [
@@ -161,7 +162,11 @@ export const policies: readonly ConformanceCase[] = [
           ]),
         ],
         expect: [
-          { from: ['client', 'pod-b', 'node'], to: [at.clusterIP(), 80], reaches: ['pod-a', 'pod-c'] },
+          {
+            from: ['client', 'pod-b', 'node'],
+            to: [at.clusterIP(), 80],
+            reaches: ['pod-a', 'pod-c'],
+          },
           ...externalFrontends(at).map(
             (to) => ({ from: 'client', to, reaches: ['pod-a', 'pod-c'] }) as const,
           ),

@@ -5,6 +5,8 @@ import { node, service, slice } from '../objects.ts';
 
 const from = ['client', 'pod-b', 'node'] as const;
 
+const hints = (here: string) => ({ forNodes: [here], forZones: ['zone-a'] });
+
 export const topology: readonly ConformanceCase[] = [
   {
     name: 'zone hints keep traffic in the zone of the node, and follow a change of it',
@@ -62,7 +64,6 @@ export const topology: readonly ConformanceCase[] = [
   {
     name: 'node hints come before zone hints',
     steps: (at) => {
-      const hints = (here: string) => ({ forNodes: [here], forZones: ['zone-a'] });
       return [
         {
           set: [

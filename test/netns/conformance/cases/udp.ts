@@ -29,14 +29,16 @@ function frontendsOf(at: Place): readonly Frontend[] {
 const hosts = ['client', 'pod-b', 'node'] as const;
 
 /** A flow with a fixed source port from each host to each frontend; all have the same result. */
-function flows(at: Place, result: { reaches: readonly ['pod-a' | 'pod-c' | 'pod-d'] } | { fails: 'refused' | 'timeout' }): readonly Expectation[] {
-  return frontendsOf(at).map((to, index) => ({
-    from: hosts,
-    over: 'UDP',
-    to,
-    sourcePort: at.sourcePort(index),
-    ...result,
-  }));
+function flows(
+  at: Place,
+  result: { reaches: readonly ['pod-a' | 'pod-c' | 'pod-d'] } | { fails: 'refused' | 'timeout' },
+): readonly Expectation[] {
+  return frontendsOf(at).map((to, index) =>
+    Object.assign(
+      { from: hosts, over: 'UDP', to, sourcePort: at.sourcePort(index) } as const,
+      result,
+    ),
+  );
 }
 
 /** The source port under which the endpoint sees a flow of the client: masquerading chooses it once for each entry. */
@@ -67,7 +69,9 @@ export const udp: readonly ConformanceCase[] = [
     name: 'a UDP flow that began before the Service existed reaches it',
     steps: (at) => [
       {
-        expect: flows(at, { fails: 'timeout' }).filter(({ to }) => to[0] !== nodeAddress[at.family]),
+        expect: flows(at, { fails: 'timeout' }).filter(
+          ({ to }) => to[0] !== nodeAddress[at.family],
+        ),
       },
       { set: [full(at), slice(at, ['pod-a'])], expect: flows(at, { reaches: ['pod-a'] }) },
     ],
@@ -127,13 +131,18 @@ export const udp: readonly ConformanceCase[] = [
         ],
         expect: [
           ...flows(at, { reaches: ['pod-a'] }),
-          ...frontendsOf(at).map((to) => ({ from: hosts, over: 'UDP', to, reaches: ['pod-c'] }) as const),
+          ...frontendsOf(at).map(
+            (to) => ({ from: hosts, over: 'UDP', to, reaches: ['pod-c'] }) as const,
+          ),
         ],
       },
       {
         when: 'it no longer serves',
         set: [
-          slice(at, [{ server: 'pod-a', ready: false, serving: false, terminating: true }, 'pod-c']),
+          slice(at, [
+            { server: 'pod-a', ready: false, serving: false, terminating: true },
+            'pod-c',
+          ]),
         ],
         expect: flows(at, { reaches: ['pod-c'] }),
       },

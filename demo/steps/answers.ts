@@ -1,0 +1,108 @@
+/** Step 1: every address of every Service answers, all endpoints take their share, and whom they see. */
+import { allAnswered, evenSpread, visit } from '../expect.ts';
+import { claim } from '../failure.ts';
+import { addressAndPort, frontends, podNames, type Frontend } from '../shop.ts';
+import { count, paint, type Column, type Screen } from '../screen.ts';
+import type { World } from '../world.ts';
+import { clientAddress, nodeAddress, type HostName } from '../../test/lab/topology.ts';
+import { podAddress } from '../shop.ts';
+
+interface Row {
+  readonly from: HostName;
+  readonly to: Frontend;
+  readonly connections: number;
+  /** Source address the servers must see, and why. */
+  readonly seen: string;
+  readonly why: string;
+}
+
+const masqueraded = 'masqueraded: policy Cluster';
+
+const rows: readonly Row[] = [
+  {
+    from: 'client',
+    to: frontends.loadBalancer,
+    connections: 400,
+    seen: nodeAddress.IPv4,
+    why: masqueraded,
+  },
+  {
+    from: 'client',
+    to: frontends.loadBalancer6,
+    connections: 400,
+    seen: nodeAddress.IPv6,
+    why: masqueraded,
+  },
+  {
+    from: 'client',
+    to: frontends.nodePort,
+    connections: 400,
+    seen: nodeAddress.IPv4,
+    why: masqueraded,
+  },
+  {
+    from: 'client',
+    to: frontends.payments,
+    connections: 200,
+    seen: clientAddress.IPv4,
+    why: 'kept: policy Local',
+  },
+  {
+    from: 'client',
+    to: frontends.catalog,
+    connections: 300,
+    seen: nodeAddress.IPv4,
+    why: 'masqueraded: no pod',
+  },
+  {
+    from: 'pod-a',
+    to: frontends.catalog,
+    connections: 300,
+    seen: podAddress('pod-a'),
+    why: 'kept: a pod',
+  },
+  {
+    from: 'pod-a',
+    to: frontends.dns,
+    connections: 200,
+    seen: podAddress('pod-a'),
+    why: 'kept: a pod',
+  },
+];
+
+const columns: readonly Column[] = [
+  { title: 'from', align: 'left' },
+  { title: 'to', align: 'left' },
+  { title: '', align: 'left' },
+  { title: '', align: 'left' },
+  ...podNames.map((title): Column => ({ title, align: 'right' })),
+  { title: 'client seen as', align: 'left' },
+];
+
+/** Visits every frontend and shows where the connections ended up. */
+export async function showAnswers(world: World, screen: Screen): Promise<void> {
+  const cells: (readonly string[])[] = [];
+  for (const row of rows) {
+    const { from, to, connections } = row;
+    screen.progress(`${connections} times from ${from} to ${to.service}`);
+    const results = await visit(world, from, to, { count: connections, parallel: 8 });
+    const answers = allAnswered(to, results);
+    claim(answers.length === connections, `only ${answers.length} of ${connections} probes ended`);
+    const spread = evenSpread(to, answers);
+    for (const { peer, server } of answers) {
+      claim(peer === row.seen, `${server} saw ${peer} and not ${row.seen} behind ${to.service}`);
+    }
+    cells.push([
+      from,
+      paint('cyan', to.service),
+      to.kind,
+      `${addressAndPort(to)} ${to.protocol}`,
+      ...podNames.map((pod) => {
+        const share = spread.get(pod);
+        return share === undefined ? paint('dim', '-') : paint('green', count(share));
+      }),
+      `${row.seen} ${paint('dim', row.why)}`,
+    ]);
+  }
+  screen.table(columns, cells);
+}

@@ -1,0 +1,28 @@
+/** Numbers of linux/rtnetlink.h, linux/if_addr.h and linux/if_link.h; the names are theirs. */
+
+export const RTM = {
+  NEWLINK: 16,
+  DELLINK: 17,
+  GETLINK: 18,
+  NEWADDR: 20,
+  DELADDR: 21,
+  GETADDR: 22,
+} as const;
+
+export const RTMGRP = { LINK: 0x1, IPV4_IFADDR: 0x10, IPV6_IFADDR: 0x100 } as const;
+
+/** struct ifaddrmsg: u8 family, u8 prefix length, u8 flags, u8 scope, u32 interface index. */
+export const IFADDRMSG_LENGTH = 8;
+/** struct ifinfomsg: u8 family, u8 pad, u16 type, i32 interface index, u32 flags, u32 change. */
+export const IFINFOMSG_LENGTH = 16;
+
+export const IFA = { ADDRESS: 1, LOCAL: 2, FLAGS: 8 } as const;
+export const IFLA = { IFNAME: 3 } as const;
+
+/** AF_INET and AF_INET6. */
+export const AF = { INET: 2, INET6: 10 } as const;
+
+/** Bits of an address's flags that say it cannot be used (yet). */
+export const IFA_F = { DADFAILED: 0x08, TENTATIVE: 0x40 } as const;
+/** Bits of a link's flags. */
+export const IFF = { UP: 0x1, LOOPBACK: 0x8 } as const;
