@@ -73,10 +73,8 @@ async function run(): Promise<void> {
 
 function report(error: unknown): void {
   const known = error instanceof DemoFailure;
-  const text = known
-    ? `${error.message} (${error.code})`
-    : String(error instanceof Error ? error.stack : error);
-  screen.notice(`demo: failed at "${step}": ${text}`);
+  const text = known ? error.message : String(error instanceof Error ? error.stack : error);
+  screen.notice(`demo: failed at "${step}"${known ? ` (${error.code})` : ''}: ${text}`);
   process.exitCode = 1;
 }
 

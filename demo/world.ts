@@ -16,14 +16,11 @@ const examples = fileURLToPath(new URL('../examples/shop', import.meta.url));
 const proxyProgram = fileURLToPath(new URL('../src/cli/main.ts', import.meta.url));
 const shopperProgram = new URL('shopper/main.ts', import.meta.url);
 
-/** Options of the proxy besides where its files are. */
+/** Options of the proxy besides where its files are. At -v 2 it logs every batch. */
 const proxyOptions = [
-  '--node',
-  nodeName,
-  '--cluster-cidr',
-  `${clusterCidr.IPv4},${clusterCidr.IPv6}`,
-  '-v',
-  '2',
+  ...['--node', nodeName],
+  ...['--cluster-cidr', `${clusterCidr.IPv4},${clusterCidr.IPv6}`],
+  ...['-v', '2'],
 ];
 
 export class World {
@@ -74,9 +71,9 @@ export class World {
     return this.#proxy;
   }
 
-  /** The proxy's command line, for people. */
-  get proxyCommand(): string {
-    return ['switchyard', 'proxy', '--manifests', this.folder, ...proxyOptions].join(' ');
+  /** The proxy's command line, for people, on two lines. */
+  get proxyCommand(): readonly [string, string] {
+    return [`switchyard proxy --manifests ${this.folder}`, proxyOptions.join(' ')];
   }
 
   host(name: HostName): LabHost {

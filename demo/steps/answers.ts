@@ -52,7 +52,7 @@ const rows: readonly Row[] = [
     to: frontends.catalog,
     connections: 300,
     seen: nodeAddress.IPv4,
-    why: 'masqueraded: no pod',
+    why: 'masqueraded: not a pod',
   },
   {
     from: 'pod-a',

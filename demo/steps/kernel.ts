@@ -7,18 +7,19 @@ import type { World } from '../world.ts';
 const listing = ['list', 'map', 'ip', 'switchyard', 'service-ips'];
 const elementsShown = 3;
 
-/** Lists some elements of the map that all Services are in. */
+/** Lists some elements of the map that all Services are in, below its type. */
 export function showKernel(world: World, screen: Screen): void {
   const output = world.onNode('nft', listing);
   const { address } = frontends.search;
   claim(output.includes(address), `nft does not list ${address} of the Service that was added`);
-  const lines = output.trimEnd().split('\n');
+  const lines = output.split('\n').map((line) => line.trim());
   const elements = lines.filter(isElement);
-  const firstElement = lines.findIndex(isElement);
-  for (const line of lines.slice(0, firstElement + elementsShown)) {
-    screen.line(`  ${paint('dim', line.replaceAll('\t', '  ').slice(0, screenWidth - 2))}`);
-  }
-  screen.line(`  ${paint('dim', `    … ${elements.length - elementsShown} more`)}`);
+  const head = lines.slice(0, lines.findIndex(isElement)).filter((line) => !line.endsWith('{'));
+  const [first = '', ...others] = elements.slice(0, elementsShown);
+  const indent = ' '.repeat(first.indexOf('{') + 2);
+  const shown = [...head, first, ...others.map((line) => indent + line)];
+  for (const line of shown) screen.line(`  ${paint('dim', line.slice(0, screenWidth - 2))}`);
+  screen.line(`  ${indent}${paint('dim', `… ${elements.length - elementsShown} more`)}`);
 }
 
 /** `10.96.0.20 . tcp . 80 … : 3`, and not a line of the map's definition. */

@@ -14,10 +14,9 @@ const startMs = 20_000;
 
 /** Prints who is who. */
 export function showHosts(screen: Screen): void {
-  const versions = `Linux ${release()}, Node.js ${process.version}`;
-  screen.line(
-    `${paint('bold', `Switchyard ${manifest.version}`)}: a web shop behind Services, in namespaces of this machine (${versions})`,
-  );
+  const versions = `on Linux ${release()}, Node.js ${process.version}`;
+  const name = paint('bold', `Switchyard ${manifest.version}`);
+  screen.line(`${name} ${versions}: a web shop in network namespaces`);
   screen.line();
   screen.line(`  client 192.0.2.2, .3 ─── node-1 10.1.0.1 ─┬─ ${podsOf('node-1')}`);
   screen.line(`                          the proxy's node  └─ ${podsOf('node-2')}   (on node-2)`);
@@ -35,8 +34,7 @@ export async function showFirstLoad(world: World, screen: Screen): Promise<void>
   screen.progress('starting the proxy');
   const startedAt = monotonicMs();
   const ready = await world.startProxy().line(0, 'that it is ready', isProgrammed, startMs);
-  screen.line();
-  screen.line(`  $ ${paint('bold', world.proxyCommand)}`);
+  screen.line(`  $ ${paint('bold', world.proxyCommand.join(' \\\n      '))}`);
   screen.line(
     `  ${objectsIn(world.folder)}: in the kernel ${milliseconds(ready.at - startedAt)} after the start of the process`,
   );

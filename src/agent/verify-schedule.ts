@@ -16,20 +16,25 @@ export class VerifySchedule {
   readonly #times: VerifyTimes;
   #last: number;
   #distance: number;
+  #lastDisturbed: number;
 
   constructor(times: VerifyTimes, now: number) {
     this.#times = times;
     this.#last = now;
+    this.#lastDisturbed = now;
     this.#distance = times.pollMs;
   }
 
   /** Asked every `pollMs`: compare now? */
   isDue(now: number, disturbed: boolean): boolean {
-    if (!disturbed) {
-      this.#distance = this.#times.pollMs;
-      return now - this.#last >= this.#times.quietMs;
+    const since = now - this.#last;
+    if (disturbed) {
+      this.#lastDisturbed = now;
+      return since >= this.#distance;
     }
-    return now - this.#last >= this.#distance;
+    // The neighbour has come to rest.
+    if (now - this.#lastDisturbed >= this.#times.verifyMs) this.#distance = this.#times.pollMs;
+    return since >= this.#times.quietMs;
   }
 
   /** A comparison ended. */

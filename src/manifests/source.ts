@@ -50,7 +50,7 @@ const RESCAN_MS = 5000;
 const RESCAN_CHUNK = 250;
 
 /** Reads manifests and follows their changes until it is closed. */
-export class ManifestSource implements AsyncDisposable {
+export class ManifestSource implements Disposable {
   readonly #place: ManifestPlace;
   readonly #options: Required<ManifestSourceOptions>;
   readonly #ledger = new Ledger(async () => setImmediate());
@@ -89,7 +89,7 @@ export class ManifestSource implements AsyncDisposable {
       source.#watch();
       for (const name of listManifests(place)) source.#enqueue(name, true);
     } catch (error) {
-      await source.close();
+      source.close();
       throw unusable(options.path, errorCode(error));
     }
     await source.#working;
@@ -97,17 +97,16 @@ export class ManifestSource implements AsyncDisposable {
     return source;
   }
 
-  /** Stops watching. Resolves when a read that was under way is over; nothing is reported any more. */
-  async close(): Promise<void> {
+  /** Stops watching. Nothing is reported any more; a read that is under way ends by itself. */
+  close(): void {
     this.#closed = true;
     this.#watcher?.close();
     clearTimeout(this.#rescanTimer);
     for (const file of this.#files.values()) clearTimeout(file.timer);
-    await Promise.all([this.#working, this.#rescanning]);
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close();
+  [Symbol.dispose](): void {
+    this.close();
   }
 
   #watch(): void {

@@ -15,6 +15,7 @@ export interface Cursor {
   readonly problems: Problem[];
 }
 
+const NO_FIELDS: Fields = {};
 /** Longest piece of a wrong string that a message repeats. */
 const QUOTE_LENGTH = 60;
 
@@ -89,14 +90,12 @@ export function oneOf<T extends string>(
 /** An object inside the object; an empty one when it is missing or of the wrong kind. */
 export function child(cursor: Cursor, key: string, effect: string): Cursor {
   const value = cursor.fields[key];
-  if (has(cursor, key) && !isFields(value)) {
+  const path = join(cursor.path, key);
+  if (isFields(value)) return { fields: value, path, problems: cursor.problems };
+  if (has(cursor, key)) {
     report(cursor, key, `must be an object, not ${describe(value)}; ${effect}`);
   }
-  return {
-    fields: isFields(value) ? value : {},
-    path: join(cursor.path, key),
-    problems: cursor.problems,
-  };
+  return { fields: NO_FIELDS, path, problems: cursor.problems };
 }
 
 /** The items of a list, of whatever kind they are; empty when it is missing or no list. */

@@ -1,6 +1,6 @@
 /**
- * Which endpoints a Service port has: joined from its slices, without duplicates, and sorted into the
- * lists that traffic policies choose from (KEP-1669 terminating fallback, KEP-2433 and KEP-3015 hints).
+ * Which endpoints a Service port has: joined from its slices, without duplicates, and filtered for the two
+ * traffic policies (KEP-1669 terminating fallback, KEP-2433 and KEP-3015 topology hints).
  */
 import { hostPort } from '../ip.ts';
 import type { Family } from '../ip.ts';
@@ -12,18 +12,8 @@ import type { Endpoint } from '../route.ts';
 export interface Candidate {
   /** `ip:port`, unique in a list and its order. */
   readonly key: string;
-  readonly port: number;
   readonly source: SliceEndpoint;
-}
-
-/** What a Service port offers on this node. Equal lists are the same array. */
-export interface Categories {
-  /** Somebody somewhere serves: without it traffic is refused, with it an empty list means silence. */
-  readonly hasAny: boolean;
-  /** For traffic policy Cluster: ready endpoints as hints allow, else serving ones that terminate. */
-  readonly cluster: readonly Endpoint[];
-  /** For traffic policy Local: the same on this node only, hints ignored. */
-  readonly local: readonly Endpoint[];
+  readonly endpoint: Endpoint;
 }
 
 /**
@@ -34,55 +24,75 @@ export function joinEndpoints(
   port: ServicePort,
   family: Family,
   slices: readonly EndpointSlice[],
+  view: NodeView,
 ): readonly Candidate[] {
-  const found = new Map<string, Candidate>();
+  const found: Candidate[] = [];
   for (const slice of slices) {
     if (slice.family !== family) continue;
     for (const { name, protocol, port: number } of slice.ports) {
       if (name !== port.name || protocol !== port.protocol) continue;
-      for (const source of slice.endpoints) {
-        const key = hostPort(source.address, number);
-        const known = found.get(key);
-        if (known === undefined || outranks(source, known.source)) {
-          found.set(key, { key, port: number, source });
-        }
-      }
+      for (const source of slice.endpoints) found.push(toCandidate(source, number, view));
     }
   }
-  return [...found.values()].toSorted((a, b) => (a.key < b.key ? -1 : 1));
+  found.sort((a, b) => compare(a.key, b.key) || rank(a.source, b.source));
+  return found.filter(({ key }, index) => key !== found[index - 1]?.key);
 }
 
-/** Sorts joined endpoints into the lists of {@link Categories}. */
-export function categorise(candidates: readonly Candidate[], view: NodeView): Categories {
+/**
+ * The endpoints for traffic policy Cluster: ready ones as hints allow; where none is ready, those that still
+ * serve while they terminate. Empty when nobody serves anywhere.
+ */
+export function clusterEndpoints(
+  candidates: readonly Candidate[],
+  view: NodeView,
+): readonly Candidate[] {
   const ready = candidates.filter(({ source }) => source.ready);
-  const fallback = candidates.filter(({ source }) => source.serving && source.terminating);
-  const isHere = ({ source }: Candidate): boolean => source.nodeName === view.name;
-  const cluster = ready.length > 0 ? preferClose(ready, view) : fallback;
-  const localReady = ready.filter(isHere);
-  const local = localReady.length > 0 ? localReady : fallback.filter(isHere);
+  return ready.length > 0 ? preferClose(ready, view) : candidates.filter(isFallback);
+}
 
-  const endpoints = new Map<Candidate, Endpoint>();
-  for (const candidate of cluster) endpoints.set(candidate, toEndpoint(candidate, view));
-  const clusterList = [...endpoints.values()];
-  const isSame =
-    local.length === cluster.length && local.every((candidate) => endpoints.has(candidate));
+/** The endpoints for traffic policy Local: the same on this node alone, whatever hints say. */
+export function localEndpoints(
+  candidates: readonly Candidate[],
+  view: NodeView,
+): readonly Candidate[] {
+  const here = candidates.filter(({ source }) => source.nodeName === view.name);
+  const ready = here.filter(({ source }) => source.ready);
+  return ready.length > 0 ? ready : here.filter(isFallback);
+}
+
+function isFallback({ source }: Candidate): boolean {
+  return source.serving && source.terminating;
+}
+
+function toCandidate(source: SliceEndpoint, port: number, view: NodeView): Candidate {
+  const { address, nodeName } = source;
   return {
-    hasAny: cluster.length > 0,
-    cluster: clusterList,
-    local: isSame
-      ? clusterList
-      : local.map((candidate) => endpoints.get(candidate) ?? toEndpoint(candidate, view)),
+    key: hostPort(address, port),
+    source,
+    endpoint: {
+      address,
+      port,
+      // On a single machine nobody sets node names, and without hairpin handling an endpoint that does run
+      // here could not reach itself. Traffic policies are stricter: an unknown place is not "this node".
+      local: nodeName === undefined || nodeName === view.name,
+      weight: 1,
+    },
   };
 }
 
 /**
- * Which of two slice entries for the same `ip:port` counts. A pod that moves between slices, or an
+ * Orders slice entries for the same `ip:port`; the first one counts. A pod that moves between slices, or an
  * address that is used again, is in both for a while: the one that is not going away counts, as in
  * kube-proxy. Where kube-proxy lets the last one seen win, the more useful one does, then the smaller text.
  */
-function outranks(challenger: SliceEndpoint, holder: SliceEndpoint): boolean {
-  const difference = usefulness(challenger) - usefulness(holder);
-  return difference === 0 ? tieBreaker(challenger) < tieBreaker(holder) : difference > 0;
+function rank(a: SliceEndpoint, b: SliceEndpoint): number {
+  const difference = usefulness(b) - usefulness(a);
+  return difference === 0 ? compare(tieBreaker(a), tieBreaker(b)) : difference;
+}
+
+function compare(a: string, b: string): number {
+  if (a === b) return 0;
+  return a < b ? -1 : 1;
 }
 
 function usefulness({ terminating, ready, serving }: SliceEndpoint): number {
@@ -105,15 +115,4 @@ function preferClose(ready: readonly Candidate[], view: NodeView): readonly Cand
     if (sameZone.length > 0) return sameZone;
   }
   return ready;
-}
-
-function toEndpoint({ port, source }: Candidate, view: NodeView): Endpoint {
-  return {
-    address: source.address,
-    port,
-    // On a single machine nobody sets node names, and without hairpin handling an endpoint that does run
-    // here could not reach itself. Traffic policies are stricter: an unknown place is not "this node".
-    local: source.nodeName === undefined || source.nodeName === view.name,
-    weight: 1,
-  };
 }

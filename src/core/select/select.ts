@@ -2,9 +2,9 @@
 import { objectKey } from '../model.ts';
 import type { EndpointSlice, Service, ServicePort } from '../model.ts';
 import type { NodeView } from '../node.ts';
-import type { Endpoint, Route, Target } from '../route.ts';
-import { categorise, joinEndpoints } from './endpoints.ts';
-import type { Candidate, Categories } from './endpoints.ts';
+import type { Route, Target } from '../route.ts';
+import { clusterEndpoints, joinEndpoints, localEndpoints } from './endpoints.ts';
+import type { Candidate } from './endpoints.ts';
 import { addressesByFamily, frontendsOf, isExternallyAccessible } from './frontends.ts';
 import type { ServiceAddresses } from './frontends.ts';
 import { allowedSources } from './source-ranges.ts';
@@ -46,26 +46,27 @@ export function select(
   if (service.foreignProxy || service.type === 'ExternalName') return NOTHING;
   const problems: string[] = [];
   const routes: Route[] = [];
-  let localEndpoints = 0;
+  const isChecked = service.type === 'LoadBalancer' && hasLocalExternalPolicy(service);
+  let checked = 0;
   for (const addresses of addressesByFamily(service, problems)) {
     const here = new Set<string>();
     for (const port of service.ports) {
-      const candidates = joinEndpoints(port, addresses.family, slices);
+      const candidates = joinEndpoints(port, addresses.family, slices, view);
       routes.push(buildRoute(service, port, addresses, candidates, view));
+      if (!isChecked) continue;
       for (const { source } of candidates) {
         if (source.ready && source.nodeName === view.name) here.add(source.address);
       }
     }
-    localEndpoints = Math.max(localEndpoints, here.size);
+    checked = Math.max(checked, here.size);
   }
-  const isChecked = service.type === 'LoadBalancer' && hasLocalExternalPolicy(service);
   if (!isChecked || routes.length === 0) return { routes, healthCheck: undefined, problems };
-  const port = service.healthCheckNodePort;
-  if (port === 0) {
+  if (service.healthCheckNodePort === 0) {
     problems.push('externalTrafficPolicy is Local, but healthCheckNodePort is not set');
     return { routes, healthCheck: undefined, problems };
   }
-  return { routes, healthCheck: { port, localEndpoints }, problems };
+  const healthCheck = { port: service.healthCheckNodePort, localEndpoints: checked };
+  return { routes, healthCheck, problems };
 }
 
 function buildRoute(
@@ -75,16 +76,12 @@ function buildRoute(
   candidates: readonly Candidate[],
   view: NodeView,
 ): Route {
-  const { family } = addresses;
+  const { family, loadBalancerIPs } = addresses;
   const name = objectKey(service.namespace, service.name);
-  const categories = categorise(candidates, view);
-  const cluster = targetOf(categories, categories.cluster);
-  const local =
-    categories.local === categories.cluster ? cluster : targetOf(categories, categories.local);
   const isInternalLocal = service.internalTrafficPolicy === 'Local';
-  // A port that nobody can reach from outside has no use for external targets: it keeps the internal one.
   const isExternal = isExternallyAccessible(addresses, port);
   const isExternalLocal = isExternal && hasLocalExternalPolicy(service);
+  const { cluster, local } = targets(candidates, isInternalLocal || isExternalLocal, view);
   const internal = isInternalLocal ? local : cluster;
   const external = isExternalLocal ? local : cluster;
   return {
@@ -95,17 +92,18 @@ function buildRoute(
     protocol: port.protocol,
     frontends: frontendsOf(addresses, port, view),
     internal,
+    // A port that nobody can reach from outside has no use for an external target: it repeats the internal one.
     external: isExternal ? external : internal,
     externalFromInside: isExternalLocal ? cluster : undefined,
     masqueradeExternal: !isExternalLocal,
     affinitySeconds: service.affinitySeconds,
     allowedSources:
-      addresses.loadBalancerIPs.length === 0
+      loadBalancerIPs.length === 0
         ? undefined
         : allowedSources(
             service.loadBalancerSourceRanges,
             family,
-            addresses.loadBalancerIPs,
+            loadBalancerIPs,
             view.primaryAddresses,
           ),
     serving: candidates.filter(({ source }) => source.serving).map(({ key }) => key),
@@ -118,7 +116,24 @@ function hasLocalExternalPolicy({ type, externalIPs, externalTrafficPolicy }: Se
   return type === 'NodePort' || type === 'LoadBalancer' || externalIPs.length > 0;
 }
 
-function targetOf({ hasAny }: Categories, endpoints: readonly Endpoint[]): Target {
-  if (!hasAny) return REJECT;
-  return endpoints.length === 0 ? DROP : { kind: 'endpoints', endpoints };
+/** What each traffic policy makes of the endpoints; one object where both come to the same. */
+function targets(
+  candidates: readonly Candidate[],
+  needsLocal: boolean,
+  view: NodeView,
+): { readonly cluster: Target; readonly local: Target } {
+  const everywhere = clusterEndpoints(candidates, view);
+  if (everywhere.length === 0) return { cluster: REJECT, local: REJECT };
+  const cluster = toTarget(everywhere);
+  if (!needsLocal) return { cluster, local: cluster };
+  const here = localEndpoints(candidates, view);
+  if (here.length === 0) return { cluster, local: DROP };
+  const isSame =
+    here.length === everywhere.length &&
+    here.every((candidate, index) => candidate === everywhere[index]);
+  return { cluster, local: isSame ? cluster : toTarget(here) };
+}
+
+function toTarget(candidates: readonly Candidate[]): Target {
+  return { kind: 'endpoints', endpoints: candidates.map(({ endpoint }) => endpoint) };
 }

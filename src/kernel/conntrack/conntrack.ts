@@ -5,13 +5,7 @@ import type { KernelIo } from '../io.ts';
 import { NETLINK_NETFILTER } from '../netlink/constants.ts';
 import { NetlinkSocket } from '../netlink/socket.ts';
 import { NetlinkWriter } from '../netlink/writer.ts';
-import {
-  type DestinationFilter,
-  type FlowName,
-  FlowReader,
-  writeDelete,
-  writeList,
-} from './flow.ts';
+import { type FlowName, FlowReader, type UdpFilter, writeDelete, writeList } from './flow.ts';
 
 /** Which UDP entries to delete: see {@link Conntrack.deleteStaleUdp}. */
 export interface StaleUdp {
@@ -85,7 +79,7 @@ export class Conntrack {
     return this.#enqueue(async () => {
       const flows: UdpFlow[] = [];
       const reader = new FlowReader(family);
-      await this.#list(family, 'udp', reader, () => {
+      await this.#list(family, {}, reader, () => {
         const { original, reply } = reader;
         flows.push({
           source: hostPort(reader.address(original.sourceStart), original.sourcePort),
@@ -118,11 +112,9 @@ export class Conntrack {
   async #findStale(family: Family, stale: readonly StaleUdp[]): Promise<readonly FlowName[]> {
     const length = addressLength(family);
     const byDestination = new Map(stale.map((item) => [destinationKey(item, length), item]));
-    const [only] = byDestination.values();
     const found: FlowName[] = [];
     const reader = new FlowReader(family);
-    const filter = byDestination.size === 1 && only !== undefined ? only : 'udp';
-    await this.#list(family, filter, reader, () => {
+    await this.#list(family, commonFilter(stale), reader, () => {
       const { original, reply, bytes, id, zone } = reader;
       const start = original.destinationStart;
       const address = bytes.toString('latin1', start, start + length);
@@ -138,12 +130,12 @@ export class Conntrack {
 
   async #list(
     family: Family,
-    filter: DestinationFilter | 'udp',
+    filter: UdpFilter,
     reader: FlowReader,
     visit: () => void,
   ): Promise<void> {
     const doing = `listing ${family} UDP conntrack entries`;
-    const dump = (kernelFilter: DestinationFilter | 'udp' | undefined): Promise<void> =>
+    const dump = (kernelFilter: UdpFilter | undefined): Promise<void> =>
       this.#socket.dumpAsync(
         (sequence) => {
           this.#request.reset();
@@ -192,6 +184,15 @@ export class Conntrack {
     }
     return deleted;
   }
+}
+
+/** What all the items have in common, for the kernel to leave out the rest. */
+function commonFilter(stale: readonly StaleUdp[]): UdpFilter {
+  const [first] = stale;
+  if (first === undefined || stale.some(({ port }) => port !== first.port)) return {};
+  if (stale.some(({ address }) => address !== first.address))
+    return { destinationPort: first.port };
+  return { destinationPort: first.port, destination: first.address };
 }
 
 function destinationKey(item: StaleUdp, length: number): string {

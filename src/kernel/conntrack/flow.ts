@@ -127,45 +127,54 @@ function emptyTuple(): TuplePlaces {
   return { protocol: 0, sourceStart: 0, destinationStart: 0, sourcePort: 0, destinationPort: 0 };
 }
 
-/** What a listing is limited to by the kernel, besides UDP. */
-export interface DestinationFilter {
-  readonly address: Address;
-  readonly port: number;
+/** What the kernel limits a listing to besides UDP; everything in it belongs to the original direction. */
+export interface UdpFilter {
+  readonly destinationPort?: number;
+  /**
+   * IPv4 only: kernels (6.18 for one) compare IPv6 addresses the wrong way round and leave out just the
+   * entries that match.
+   */
+  readonly destination?: Address;
 }
 
 /**
  * Writes a request to list entries.
- * @param filter `undefined`: everything of the family; `'udp'`: all UDP; or one original destination.
+ * @param filter `undefined`: everything of the family, whatever the protocol.
  */
 export function writeList(
   writer: NetlinkWriter,
   sequence: number,
   family: Family,
-  filter: DestinationFilter | 'udp' | undefined,
+  filter: UdpFilter | undefined,
 ): void {
   writer.begin(IPCTNL_MSG_CT.GET, NLM_F.REQUEST | NLM_F.DUMP, sequence);
   writer.nfgenmsg(ADDRESS_FAMILY[family], 0);
-  if (filter !== undefined) {
-    let flags: number = CTA_FILTER_F.PROTO_NUM;
-    const tuple = writer.beginNested(CTA.TUPLE_ORIG);
-    if (filter !== 'udp') {
-      flags |= CTA_FILTER_F.IP_DST | CTA_FILTER_F.PROTO_DST_PORT;
-      const bytes = new Uint8Array(addressLength(family));
-      packAddress(filter.address, bytes, 0);
-      const ip = writer.beginNested(CTA_TUPLE.IP);
-      writer.bytes(family === 'IPv4' ? CTA_IP.V4_DST : CTA_IP.V6_DST, bytes);
-      writer.endNested(ip);
-    }
-    const protocol = writer.beginNested(CTA_TUPLE.PROTO);
-    writer.u8(CTA_PROTO.NUM, IPPROTO_UDP);
-    if (filter !== 'udp') writer.u16be(CTA_PROTO.DST_PORT, filter.port);
-    writer.endNested(protocol);
-    writer.endNested(tuple);
-    const nested = writer.beginNested(CTA.FILTER);
-    writer.u32(CTA_FILTER_ORIG_FLAGS, flags);
-    writer.endNested(nested);
-  }
+  if (filter !== undefined) writeFilter(writer, family, filter);
   writer.end();
+}
+
+function writeFilter(writer: NetlinkWriter, family: Family, filter: UdpFilter): void {
+  let flags: number = CTA_FILTER_F.PROTO_NUM;
+  const tuple = writer.beginNested(CTA.TUPLE_ORIG);
+  if (filter.destination !== undefined && family === 'IPv4') {
+    flags |= CTA_FILTER_F.IP_DST;
+    const bytes = new Uint8Array(addressLength(family));
+    packAddress(filter.destination, bytes, 0);
+    const ip = writer.beginNested(CTA_TUPLE.IP);
+    writer.bytes(CTA_IP.V4_DST, bytes);
+    writer.endNested(ip);
+  }
+  const protocol = writer.beginNested(CTA_TUPLE.PROTO);
+  writer.u8(CTA_PROTO.NUM, IPPROTO_UDP);
+  if (filter.destinationPort !== undefined) {
+    flags |= CTA_FILTER_F.PROTO_DST_PORT;
+    writer.u16be(CTA_PROTO.DST_PORT, filter.destinationPort);
+  }
+  writer.endNested(protocol);
+  writer.endNested(tuple);
+  const nested = writer.beginNested(CTA.FILTER);
+  writer.u32(CTA_FILTER_ORIG_FLAGS, flags);
+  writer.endNested(nested);
 }
 
 /** An entry to delete. */

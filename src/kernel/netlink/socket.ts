@@ -178,6 +178,32 @@ export class NetlinkSocket {
   }
 
   /**
+   * Sends one message that asks for an acknowledgement, and visits what is answered before it.
+   * @returns The refusal, if the kernel stopped somewhere.
+   */
+  collect(
+    bytes: Uint8Array,
+    sequence: number,
+    doing: string,
+    visit: MessageVisitor,
+  ): Refusal | undefined {
+    this.send(bytes, doing);
+    for (;;) {
+      const datagram = this.receive(true, doing);
+      if (datagram === undefined) throw noAnswer(doing);
+      const message = new MessageCursor(datagram);
+      while (message.next()) {
+        if (message.sequence !== sequence) continue;
+        if (message.type === NLMSG.ERROR) {
+          const answer = readAcknowledgement(message);
+          return answer.errno === 0 ? undefined : { sequence, ...answer };
+        }
+        if (message.type >= NLMSG.MIN_TYPE) visit(message);
+      }
+    }
+  }
+
+  /**
    * Lists objects: sends a request with NLM_F_DUMP and visits every message of the answer, after the whole
    * of it has arrived undisturbed. The bytes visited stay valid.
    * @param request Makes the request for a sequence number.

@@ -66,6 +66,7 @@ export const NFTA_SET = {
   ID: 10,
   TIMEOUT: 11,
   USERDATA: 13,
+  COUNT: 20,
 } as const;
 export const NFTA_SET_DESC = { SIZE: 1, CONCAT: 2 } as const;
 export const NFTA_SET_FIELD_LEN = 1;

@@ -42,6 +42,8 @@ export interface SetInfo extends SetShape {
   readonly size: number;
   /** How long elements live by default; 0 for ever. */
   readonly timeoutMs: number;
+  /** How many it holds; `undefined` where the kernel does not say (before Linux 6.16). */
+  readonly count: number | undefined;
   readonly comment: string | undefined;
 }
 
@@ -122,6 +124,7 @@ export function readSet(message: MessageCursor, table: string): SetInfo | undefi
   let dataLength = 0;
   let size = 0;
   let timeoutMs = 0;
+  let count: number | undefined;
   let comment: string | undefined;
   const attributes = attributesOf(message);
   while (attributes.next()) {
@@ -153,6 +156,9 @@ export function readSet(message: MessageCursor, table: string): SetInfo | undefi
       case NFTA_SET.TIMEOUT:
         timeoutMs = attributes.u64be();
         break;
+      case NFTA_SET.COUNT:
+        count = attributes.u32be();
+        break;
       case NFTA_SET.USERDATA:
         comment = commentOf(message, attributes, UDATA_SET.COMMENT);
         break;
@@ -162,7 +168,7 @@ export function readSet(message: MessageCursor, table: string): SetInfo | undefi
   // The kernel's length of a verdict is that of its own struct.
   if (dataType === NFT_DATA_VERDICT) dataLength = 0;
   return ours
-    ? { name, flags, keyType, keyLength, dataType, dataLength, size, timeoutMs, comment }
+    ? { name, flags, keyType, keyLength, dataType, dataLength, size, count, timeoutMs, comment }
     : undefined;
 }
 

@@ -132,11 +132,10 @@ class NftablesPlane implements DataPlane {
   async inspect(): Promise<readonly ProgrammedFrontend[]> {
     const frontends: ProgrammedFrontend[] = [];
     for (const family of FAMILIES) {
-      const contents = readTable(this.#kernel(), family);
+      const contents = await readTable(this.#kernel(), family);
       for (const plan of contents?.plans.values() ?? []) {
         frontends.push(describeFrontend(family, plan));
       }
-      await setImmediate();
     }
     return frontends;
   }
@@ -210,7 +209,7 @@ class NftablesPlane implements DataPlane {
     ) => ReadonlyMap<Packed, FrontendPlan>,
   ): Promise<void> {
     const { family, layout } = table;
-    const contents = readTable(this.#kernel(), family);
+    const contents = await readTable(this.#kernel(), family);
     const state = layout.judge(contents);
     const usable = state === 'absent' || state === 'foreign layout' ? undefined : contents;
     const found = usable?.plans ?? new Map<Packed, FrontendPlan>();

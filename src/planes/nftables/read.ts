@@ -2,12 +2,14 @@
  * Reads a family's table back from the kernel as plans, the same values that Routes are turned into.
  * Adopting an earlier run, repair and inspection all start here. Anything can be missing or wrong.
  */
+import { setImmediate } from 'node:timers/promises';
 import type { Family } from '../../core/ip.ts';
-import type { ElementView, NftSocket } from '../../kernel/nftables/socket.ts';
+import { type ElementView, MAX_FIND_KEYS, type NftSocket } from '../../kernel/nftables/socket.ts';
 import type { FrontendPlan } from './plan.ts';
 import {
   CHAINS,
   DROP,
+  MAX_SLOTS,
   type PickKind,
   REFUSE,
   SETS,
@@ -15,7 +17,12 @@ import {
   parseStickySet,
   pickChain,
 } from './schema.ts';
-import { type Packed, frontendLength, unpackNumber } from './keys.ts';
+import { type Packed, bytesOf, frontendLength, packNumber, unpackNumber } from './keys.ts';
+
+const SLOT_MAPS = [
+  [SETS.endpoints, 'outside'],
+  [SETS.insideEndpoints, 'inside'],
+] as const;
 
 export interface TableContents {
   /** The table's comment: what layout and rules it was made with. */
@@ -39,11 +46,17 @@ type PlanDraft = Omit<Mutable<FrontendPlan>, 'outside' | 'inside' | 'sources' | 
   stickySeconds: number[];
 };
 
-/** Reads the table, or returns `undefined` when there is none. */
-export function readTable(socket: NftSocket, family: Family): TableContents | undefined {
+/**
+ * Reads the table, or returns `undefined` when there is none. Lets the event loop run in between; whoever
+ * writes afterwards does so with the generation from before, and reads again if it is refused.
+ */
+export async function readTable(
+  socket: NftSocket,
+  family: Family,
+): Promise<TableContents | undefined> {
   const table = socket.tables(family).find(({ name }) => name === TABLE);
   if (table === undefined) return undefined;
-  const sets = new Set(socket.sets(family, TABLE).map(({ name }) => name));
+  const sets = new Map(socket.sets(family, TABLE).map((set) => [set.name, set.count]));
   const chains = new Map<string, string[]>();
   for (const { name } of socket.chains(family, TABLE)) chains.set(name, []);
   for (const { chain, comment } of socket.rules(family, TABLE))
@@ -74,11 +87,15 @@ export function readTable(socket: NftSocket, family: Family): TableContents | un
     });
     return led;
   };
+  const plans = readPlans(family, sets.keys(), each);
+  for (const [set, side] of SLOT_MAPS) {
+    if (sets.has(set)) await readSlots(socket, family, set, side, sets.get(set), plans);
+  }
   return {
     comment: table.comment ?? '',
     chains,
-    sets,
-    plans: readPlans(family, sets, each),
+    sets: new Set(sets.keys()),
+    plans,
     clusterIps: keysOf(SETS.clusterIps),
     hairpin: keysOf(SETS.hairpin),
     picks: { outside: picksOf(SETS.pick, 'outside'), inside: picksOf(SETS.pickInside, 'inside') },
@@ -87,18 +104,12 @@ export function readTable(socket: NftSocket, family: Family): TableContents | un
 
 function readPlans(
   family: Family,
-  sets: ReadonlySet<string>,
+  sets: Iterable<string>,
   each: (set: string, visit: (key: Packed, element: ElementView) => void) => void,
-): ReadonlyMap<Packed, FrontendPlan> {
+): Map<Packed, PlanDraft> {
   const length = frontendLength(family);
   const drafts = new Map<Packed, PlanDraft>();
-  const draftOf = (key: Packed): PlanDraft => {
-    const known = drafts.get(key);
-    if (known !== undefined) return known;
-    const draft = emptyDraft(key);
-    drafts.set(key, draft);
-    return draft;
-  };
+  const draftOf = (key: Packed): PlanDraft => draftIn(drafts, key);
   for (const [set, side] of [
     [SETS.serviceIps, 'outside'],
     [SETS.insideIps, 'inside'],
@@ -107,14 +118,6 @@ function readPlans(
       const draft = draftOf(key);
       draft[side].code = unpackNumber(dataOf(element));
       if (side === 'outside') draft.label = element.comment() ?? '';
-    });
-  }
-  for (const [set, side] of [
-    [SETS.endpoints, 'outside'],
-    [SETS.insideEndpoints, 'inside'],
-  ] as const) {
-    each(set, (key, element) => {
-      draftOf(key.slice(0, length))[side].slots[unpackNumber(key.slice(length))] = dataOf(element);
     });
   }
   each(SETS.localIps, (key) => {
@@ -139,6 +142,60 @@ function readPlans(
     each(set, (key) => draftOf(key).stickySeconds.push(seconds));
   }
   return drafts;
+}
+
+/**
+ * Reads a slot map. How many slots each frontend has is known by now, so they are asked for by key; only if
+ * the map holds others, or the kernel does not say how many it holds, is it listed.
+ */
+async function readSlots(
+  socket: NftSocket,
+  family: Family,
+  set: string,
+  side: 'outside' | 'inside',
+  count: number | undefined,
+  drafts: Map<Packed, PlanDraft>,
+): Promise<void> {
+  const length = frontendLength(family);
+  let found = 0;
+  const visit = (element: ElementView): void => {
+    const key = keyOf(element);
+    const { slots } = draftIn(drafts, key.slice(0, length))[side];
+    slots[unpackNumber(key.slice(length))] = dataOf(element);
+    found += 1;
+  };
+  if (count !== undefined) {
+    for (const keys of slotKeys(drafts, side)) {
+      socket.findElements(family, TABLE, set, keys, visit);
+      await setImmediate();
+    }
+  }
+  if (found !== count) socket.eachElement(family, TABLE, set, visit);
+}
+
+/** Keys of all slots that the service map speaks of, in portions. */
+function* slotKeys(
+  drafts: ReadonlyMap<Packed, PlanDraft>,
+  side: 'outside' | 'inside',
+): Generator<readonly Uint8Array[]> {
+  let keys: Uint8Array[] = [];
+  for (const { key, [side]: pick } of drafts.values()) {
+    const slots = pick.code === undefined || pick.code > MAX_SLOTS ? 0 : pick.code;
+    for (let slot = 0; slot < slots; slot++) {
+      if (keys.push(bytesOf(key + packNumber(slot))) < MAX_FIND_KEYS) continue;
+      yield keys;
+      keys = [];
+    }
+  }
+  if (keys.length > 0) yield keys;
+}
+
+function draftIn(drafts: Map<Packed, PlanDraft>, key: Packed): PlanDraft {
+  const known = drafts.get(key);
+  if (known !== undefined) return known;
+  const draft = emptyDraft(key);
+  drafts.set(key, draft);
+  return draft;
 }
 
 function emptyDraft(key: Packed): PlanDraft {

@@ -15,6 +15,11 @@ const situation = fc.tuple(
   fc.array(arbitrarySlice, { minLength: 1, maxLength: 4 }),
 );
 
+const withEndpoints = (
+  slice: EndpointSlice,
+  endpoints: readonly SliceEndpoint[],
+): EndpointSlice => ({ ...slice, endpoints });
+
 test('the order of slices and of endpoints does not matter', () => {
   const shuffled = situation.chain(([service, slices]) =>
     fc.record({
@@ -25,7 +30,7 @@ test('the order of slices and of endpoints does not matter', () => {
           ...slices.map((slice) =>
             fc
               .shuffledSubarray([...slice.endpoints], { minLength: slice.endpoints.length })
-              .map((endpoints): EndpointSlice => ({ ...slice, endpoints })),
+              .map((endpoints) => withEndpoints(slice, endpoints)),
           ),
         )
         .chain((list) => fc.shuffledSubarray(list, { minLength: list.length })),
@@ -71,14 +76,7 @@ function checkForm(route: Route): void {
 test('endpoints are sorted into lists as the algorithm of kube-proxy does it, step by step', () => {
   fc.assert(
     fc.property(situation, ([service, slices]) => {
-      // Without duplicates: which of them counts is left open there.
-      const seen = new Set<string>();
-      const distinct = slices.map((slice) => ({
-        ...slice,
-        endpoints: slice.endpoints.filter(
-          ({ address }) => !seen.has(address) && seen.add(address).has(address),
-        ),
-      }));
+      const distinct = withoutDuplicates(slices);
       for (const route of select(service, distinct, initialView).routes) {
         const expected = reference(service, route, joined(distinct, route));
         assert.deepEqual(shown(route.internal), expected.internal, 'cluster-IP traffic');
@@ -90,6 +88,21 @@ test('endpoints are sorted into lists as the algorithm of kube-proxy does it, st
     RUNS,
   );
 });
+
+/** Which of several entries for one endpoint counts is left open there. */
+function withoutDuplicates(slices: readonly EndpointSlice[]): readonly EndpointSlice[] {
+  const seen = new Set<string>();
+  return slices.map((slice) =>
+    withEndpoints(
+      slice,
+      slice.endpoints.filter(({ address }) => {
+        const isNew = !seen.has(address);
+        seen.add(address);
+        return isNew;
+      }),
+    ),
+  );
+}
 
 type Expected = readonly string[] | 'reject' | 'drop' | undefined;
 type Joined = ReadonlyMap<string, SliceEndpoint>;
@@ -114,6 +127,11 @@ function joined(slices: readonly EndpointSlice[], route: Route): Joined {
   return all;
 }
 
+const isLocal = ({ nodeName }: SliceEndpoint): boolean => nodeName === 'here';
+const isFallback = ({ serving, terminating }: SliceEndpoint): boolean => serving && terminating;
+const namesNode = ({ forNodes }: SliceEndpoint): boolean => forNodes.includes('here');
+const namesZone = ({ forZones }: SliceEndpoint): boolean => forZones.includes('a');
+
 /** CategorizeEndpoints of kube-proxy 1.36 and the rules its modes derive from it, in their own order. */
 function reference(
   service: Service,
@@ -122,8 +140,6 @@ function reference(
 ): { internal: Expected; external: Expected; inside: Expected } {
   const pick = (wanted: (endpoint: SliceEndpoint) => boolean): readonly string[] =>
     [...all].flatMap(([key, endpoint]) => (wanted(endpoint) ? [key] : [])).toSorted();
-  const isLocal = ({ nodeName }: SliceEndpoint): boolean => nodeName === 'here';
-  const isFallback = ({ serving, terminating }: SliceEndpoint): boolean => serving && terminating;
   const ofFamily = (addresses: Service['externalIPs']): boolean =>
     addresses.some((address) => familyOf(address) === route.family);
   const port = service.ports.find(({ name }) => route.key.includes(`:${name}/${route.protocol}/`));
@@ -164,9 +180,7 @@ function reference(
 }
 
 function topology(ready: readonly SliceEndpoint[]): (endpoint: SliceEndpoint) => boolean {
-  const hasHint = ({ forNodes }: SliceEndpoint): boolean => forNodes.includes('here');
-  const hasZone = ({ forZones }: SliceEndpoint): boolean => forZones.includes('a');
-  if (ready.every(({ forNodes }) => forNodes.length > 0) && ready.some(hasHint)) return hasHint;
-  if (ready.every(({ forZones }) => forZones.length > 0) && ready.some(hasZone)) return hasZone;
+  if (ready.every(({ forNodes }) => forNodes.length > 0) && ready.some(namesNode)) return namesNode;
+  if (ready.every(({ forZones }) => forZones.length > 0) && ready.some(namesZone)) return namesZone;
   return () => true;
 }

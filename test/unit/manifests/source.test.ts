@@ -20,7 +20,7 @@ import {
 import { serviceYaml } from './samples.ts';
 
 /** A folder for one test, and what a source says about it. */
-class Desk implements AsyncDisposable {
+class Desk implements Disposable {
   readonly folder = mkdtempSync(join(tmpdir(), 'switchyard-manifests-'));
   readonly updates: ManifestUpdate[] = [];
   #source: ManifestSource | undefined;
@@ -72,8 +72,8 @@ class Desk implements AsyncDisposable {
     await this.#until(() => this.problems().some((problem) => about.test(problem)));
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#source?.close();
+  [Symbol.dispose](): void {
+    this.#source?.close();
     rmSync(this.folder, { recursive: true, force: true });
   }
 
@@ -87,7 +87,7 @@ class Desk implements AsyncDisposable {
 }
 
 test('everything is there when the source is open', async () => {
-  await using desk = new Desk();
+  using desk = new Desk();
   desk.write('b.yaml', serviceYaml({ name: 'b' }));
   desk.write('a.yml', serviceYaml({ name: 'a' }));
   desk.write('c.json', '{"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n"}}\n');
@@ -97,7 +97,7 @@ test('everything is there when the source is open', async () => {
 });
 
 test('hidden files, what editors leave behind, other files and subfolders are not read', async () => {
-  await using desk = new Desk();
+  using desk = new Desk();
   for (const name of ['.a.yaml.swp', '.b.yaml', 'c.yaml~', '#d.yaml#', 'e.yaml.bak', 'README.md'])
     desk.write(name, serviceYaml({ name: 'x' }));
   mkdirSync(desk.file('sub'));
@@ -108,7 +108,7 @@ test('hidden files, what editors leave behind, other files and subfolders are no
 });
 
 test('a file alone can be the source, and its neighbours are not', async () => {
-  await using desk = new Desk();
+  using desk = new Desk();
   desk.write('one', serviceYaml({ name: 'one' }));
   desk.write('two.yaml', serviceYaml({ name: 'two' }));
   await desk.open({ path: desk.file('one') });
@@ -120,7 +120,7 @@ test('a file alone can be the source, and its neighbours are not', async () => {
 });
 
 test('a write in place, a new file and a deleted one are followed', async () => {
-  await using desk = new Desk();
+  using desk = new Desk();
   desk.write('a.yaml', serviceYaml({ name: 'a' }));
   await desk.open();
   desk.write('a.yaml', serviceYaml({ name: 'a', port: 81 }));
@@ -132,7 +132,7 @@ test('a write in place, a new file and a deleted one are followed', async () => 
 });
 
 test('a file replaced by rename is never absent', async () => {
-  await using desk = new Desk();
+  using desk = new Desk();
   desk.write('a.yaml', serviceYaml({ name: 'a' }));
   await desk.open();
   // As vim does it: the old file out of the way first.
@@ -146,7 +146,7 @@ test('a file replaced by rename is never absent', async () => {
 });
 
 test('a file that is truncated before it is written is never empty', async () => {
-  await using desk = new Desk();
+  using desk = new Desk();
   desk.write('a.yaml', serviceYaml({ name: 'a' }));
   // Long enough that the truncated file is read, whatever else this machine does.
   await desk.open({ settleMs: 1, confirmMs: 2000 });
@@ -159,7 +159,7 @@ test('a file that is truncated before it is written is never empty', async () =>
 });
 
 test('an object that moves to another file is never absent', async () => {
-  await using desk = new Desk();
+  using desk = new Desk();
   desk.write('a.yaml', `${serviceYaml({ name: 'a' })}---\n${serviceYaml({ name: 'b' })}`);
   await desk.open();
   desk.write('a.yaml', serviceYaml({ name: 'a' }));
@@ -171,7 +171,7 @@ test('an object that moves to another file is never absent', async () => {
 });
 
 test('files that point through a replaced link, as in a ConfigMap volume, are followed', async () => {
-  await using desk = new Desk();
+  using desk = new Desk();
   const version = (number: number): void => {
     const folder = `..v${number}`;
     mkdirSync(desk.file(folder));
@@ -189,7 +189,7 @@ test('files that point through a replaced link, as in a ConfigMap volume, are fo
 });
 
 test('a broken document is told once with file, line and field, and its last good state stays', async () => {
-  await using desk = new Desk();
+  using desk = new Desk();
   desk.write('a.yaml', serviceYaml({ name: 'a' }));
   desk.write('b.yaml', serviceYaml({ name: 'b' }));
   await desk.open();
@@ -211,7 +211,7 @@ test('a broken document is told once with file, line and field, and its last goo
 });
 
 test('a file that cannot be read keeps what it said, and others go on', async () => {
-  await using desk = new Desk();
+  using desk = new Desk();
   desk.write('a.yaml', serviceYaml({ name: 'a' }));
   await desk.open();
   desk.write('a.yaml', '\0\0\0\0\n');
@@ -226,7 +226,7 @@ test('a file that cannot be read keeps what it said, and others go on', async ()
 });
 
 test('a kind that is not read is named once for each file', async () => {
-  await using desk = new Desk();
+  using desk = new Desk();
   const map = 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: m}\n';
   desk.write('a.yaml', `${map}---\n${map}`);
   await desk.open();
@@ -240,7 +240,7 @@ test('a kind that is not read is named once for each file', async () => {
 });
 
 test('the same object in two files is told, and the first file counts', async () => {
-  await using desk = new Desk();
+  using desk = new Desk();
   desk.write('a.yaml', serviceYaml({ name: 'x', port: 1 }));
   desk.write('b.yaml', serviceYaml({ name: 'x', port: 2 }));
   await desk.open();
@@ -254,7 +254,7 @@ test('the same object in two files is told, and the first file counts', async ()
 });
 
 test('a change whose event was lost is found', async () => {
-  await using desk = new Desk();
+  using desk = new Desk();
   const target = mkdtempSync(join(tmpdir(), 'switchyard-elsewhere-'));
   try {
     // The watched folder gets no event for what happens behind a link.
@@ -269,7 +269,7 @@ test('a change whose event was lost is found', async () => {
 });
 
 test('a folder that goes away keeps everything, and is followed again when it is back', async () => {
-  await using desk = new Desk();
+  using desk = new Desk();
   const folder = desk.file('manifests');
   mkdirSync(folder);
   writeFileSync(join(folder, 'a.yaml'), serviceYaml({ name: 'a' }));
@@ -286,7 +286,7 @@ test('a folder that goes away keeps everything, and is followed again when it is
 });
 
 test('nothing is said after the source is closed', async () => {
-  await using desk = new Desk();
+  using desk = new Desk();
   desk.write('a.yaml', serviceYaml({ name: 'a' }));
   const updates: ManifestUpdate[] = [];
   const source = await ManifestSource.open({
@@ -294,7 +294,7 @@ test('nothing is said after the source is closed', async () => {
     onUpdate: (update) => updates.push(update),
   });
   desk.write('a.yaml', serviceYaml({ name: 'a', port: 81 }));
-  await source.close();
+  source.close();
   await desk.open();
   desk.write('a.yaml', serviceYaml({ name: 'a', port: 82 }));
   await desk.changed('+a:82');
@@ -302,7 +302,7 @@ test('nothing is said after the source is closed', async () => {
 });
 
 test('a path without anything is an error that says so', async () => {
-  await using desk = new Desk();
+  using desk = new Desk();
   await assert.rejects(
     ManifestSource.open({ path: desk.file('nowhere'), onUpdate: () => undefined }),
     (error) => {

@@ -1,0 +1,77 @@
+/** Command line of the bench. */
+import { parseArgs } from 'node:util';
+import { MAX_NETWORKS, MAX_SERVICES } from './cluster.ts';
+
+export const USAGE = `npm run bench -- [nftables] [options]
+
+  --sizes N,N    numbers of Services, 10 endpoints each (1000,10000,50000)
+  --quick        1,000 Services and fewer samples: a few seconds
+  --slow         kube-proxy's shape of rules at 10,000 Services too
+  --peer PATH    a kube-proxy binary to measure beside
+  --json FILE    where the results go (bench/results/DATE-MACHINE.json)
+`;
+
+/** A command line that cannot be obeyed; the message says why. */
+export class UsageError extends Error {}
+
+export interface Options {
+  readonly help: boolean;
+  readonly sizes: readonly number[];
+  /** Sizes at which kube-proxy's shape of rules is measured. */
+  readonly kubeProxySizes: readonly number[];
+  readonly quick: boolean;
+  readonly peer: string | undefined;
+  readonly json: string | undefined;
+}
+
+const FULL_SIZES = '1000,10000,50000';
+const QUICK_SIZES = '1000';
+
+/** @throws UsageError */
+export function parseOptions(args: readonly string[]): Options {
+  const { values, positionals } = parse(args);
+  const [mode = 'nftables', ...rest] = positionals;
+  if (mode !== 'nftables' || rest.length > 0) {
+    throw new UsageError(`only one thing can be measured: nftables, not ${positionals.join(' ')}`);
+  }
+  const quick = values.quick === true;
+  const sizes = (values.sizes ?? (quick ? QUICK_SIZES : FULL_SIZES)).split(',').map(parseSize);
+  // One network each, and those of 10 Services, of no rules, and of kube-proxy.
+  if (sizes.length > MAX_NETWORKS - 4) throw new UsageError('--sizes: too many');
+  return {
+    help: values.help === true,
+    sizes: [...new Set(sizes)].toSorted((a, b) => a - b),
+    kubeProxySizes: values.slow === true ? [1000, 10_000] : [1000],
+    quick,
+    peer: values.peer,
+    json: values.json,
+  };
+}
+
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        sizes: { type: 'string' },
+        quick: { type: 'boolean' },
+        slow: { type: 'boolean' },
+        peer: { type: 'string' },
+        json: { type: 'string' },
+        help: { type: 'boolean', short: 'h' },
+      },
+    });
+  } catch (error) {
+    throw new UsageError(error instanceof Error ? error.message : String(error), { cause: error });
+  }
+}
+
+function parseSize(text: string): number {
+  const size = Number(text);
+  // Services that come and go need room behind the others.
+  if (Number.isInteger(size) && size >= 10 && size <= MAX_SERVICES - 1000) return size;
+  throw new UsageError(
+    `--sizes: ${text} is not a whole number from 10 to ${MAX_SERVICES - 1000}`,
+  );
+}
