@@ -15,12 +15,13 @@ const SETTINGS: PlaneSettings = {
 /** The bench verifies when it wants to measure that. */
 const NEVER_MS = 3_600_000;
 
+const ignore = (): void => undefined;
+
 export class Agent {
   readonly #pipeline: Pipeline;
   #waiting: PromiseWithResolvers<Programmed> | undefined;
 
   constructor(plane: DataPlane) {
-    const ignore = (): void => undefined;
     this.#pipeline = new Pipeline({
       plane,
       view: { name: NODE_NAME, zone: undefined, primaryAddresses: [], nodePortAddresses: [] },

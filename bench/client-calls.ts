@@ -8,7 +8,7 @@ export interface Target {
 
 export type ClientCalls = {
   /**
-   * Opens connections to all targets in turns, `rounds` times each. Result: for each target the duration of every
+   * Opens connections to all targets `rounds` times, each time in another order. Result: for each target the duration of every
    * connect(2), in microseconds.
    */
   readonly connect: {

@@ -11,7 +11,7 @@ import koffi from 'koffi';
 import { type Address, packAddress, parseAddress } from '../src/core/ip.ts';
 import { openKernelIo } from '../src/kernel/koffi-io.ts';
 import { serveCalls } from '../test/lab/line-process.ts';
-import type { ClientCalls, Target } from './client-calls.ts';
+import type { ClientCalls } from './client-calls.ts';
 import { ENDPOINT_PORT } from './cluster.ts';
 
 /** asm-generic/socket.h, bits/socket.h, linux/sched.h. */
@@ -73,7 +73,7 @@ function socketAddress(address: Address, port: number): Uint8Array {
   return bytes;
 }
 
-function address(text: string): Address {
+function addressOf(text: string): Address {
   const parsed = parseAddress(text);
   if (parsed === undefined) throw new Error(`${text} is no address`);
   return parsed;
@@ -82,7 +82,7 @@ function address(text: string): Address {
 function listen(): number {
   const fd = checked(io.socket(AF_INET, SOCK_STREAM, 0), 'socket');
   checked(io.setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, TWO_SECONDS), 'SO_RCVTIMEO');
-  checked(io.bind(fd, socketAddress(address('0.0.0.0'), ENDPOINT_PORT)), 'bind');
+  checked(io.bind(fd, socketAddress(addressOf('0.0.0.0'), ENDPOINT_PORT)), 'bind');
   checked(libc.listen(fd, BACKLOG), 'listen');
   return fd;
 }
@@ -104,16 +104,24 @@ function connectOnce(to: Uint8Array, title: string): number {
   return microseconds;
 }
 
+/** Everything once, in an order of its own each time: whatever comes next to something else gains or loses by it. */
+function shuffle(items: unknown[]): void {
+  for (let left = items.length; left > 1; left--) {
+    items.push(...items.splice(Math.floor(Math.random() * left), 1));
+  }
+}
+
 serveCalls<ClientCalls>({
   connect: ({ targets, rounds }) => {
-    const prepared = targets.map((target: Target) => ({
-      title: `${target.address}:${target.port}`,
-      to: socketAddress(address(target.address), target.port),
-      samples: [] as number[],
-    }));
+    const aims = targets.map(({ address, port }) => {
+      const samples: number[] = [];
+      return { title: `${address}:${port}`, to: socketAddress(addressOf(address), port), samples };
+    });
+    const order = [...aims];
     for (let round = 0; round < rounds; round++) {
-      for (const { title, to, samples } of prepared) samples.push(connectOnce(to, title));
+      shuffle(order);
+      for (const { title, to, samples } of order) samples.push(connectOnce(to, title));
     }
-    return prepared.map(({ samples }) => samples);
+    return aims.map(({ samples }) => samples);
   },
 });

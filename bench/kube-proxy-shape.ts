@@ -7,7 +7,6 @@ import { createHash } from 'node:crypto';
 import { formatCidr } from '../src/core/ip.ts';
 import {
   CLUSTER_CIDR,
-  ENDPOINTS,
   ENDPOINT_PORT,
   NODE_NAME,
   SERVICE_PORT,
@@ -76,7 +75,7 @@ function hash8(text: string): string {
   return hash;
 }
 
-function chain(name: string, rules: readonly string[], hook?: string): readonly string[] {
+function baseChain(name: string, rules: readonly string[], hook?: string): readonly string[] {
   const definition = hook === undefined ? '' : ` { type ${hook} ; }`;
   return [
     `add chain ${TABLE} ${name}${definition}`,
@@ -96,50 +95,50 @@ const BASE: readonly string[] = [
   ...['service-nodeports', 'no-endpoint-nodeports'].map(
     (map) => `add map ${TABLE} ${map} { type inet_proto . inet_service : verdict ; }`,
   ),
-  ...chain('reject-chain', ['reject']),
-  ...chain('nodeport-endpoints-check', [
+  ...baseChain('reject-chain', ['reject']),
+  ...baseChain('nodeport-endpoints-check', [
     'ip daddr @nodeport-ips meta l4proto . th dport vmap @no-endpoint-nodeports',
   ]),
-  ...chain('service-endpoints-check', [`${FRONTEND} vmap @no-endpoint-services`]),
-  ...chain('firewall-check', [`${FRONTEND} vmap @firewall-ips`]),
-  ...chain('cluster-ips-check', [
+  ...baseChain('service-endpoints-check', [`${FRONTEND} vmap @no-endpoint-services`]),
+  ...baseChain('firewall-check', [`${FRONTEND} vmap @firewall-ips`]),
+  ...baseChain('cluster-ips-check', [
     'ip daddr @cluster-ips reject comment "Reject traffic to invalid ports of ClusterIPs"',
   ]),
-  ...chain('services', [
+  ...baseChain('services', [
     `ip daddr @cluster-ips ip saddr != ${formatCidr(CLUSTER_CIDR)} meta mark set meta mark | 0x00004000`,
     `${FRONTEND} vmap @service-ips`,
     'ip daddr @nodeport-ips meta l4proto . th dport vmap @service-nodeports',
   ]),
-  ...chain('masquerading', [
+  ...baseChain('masquerading', [
     'meta mark & 0x00004000 != 0 meta mark set meta mark ^ 0x00004000 masquerade fully-random',
     'ct status dnat ip saddr . ip daddr . meta l4proto . th dport @hairpin-connections masquerade fully-random',
   ]),
-  ...chain(
+  ...baseChain(
     'filter-prerouting-pre-dnat',
     ['ct state new jump firewall-check'],
     'filter hook prerouting priority -110',
   ),
-  ...chain(
+  ...baseChain(
     'filter-output-pre-dnat',
     ['ct state new jump firewall-check'],
     'filter hook output priority -110',
   ),
-  ...chain(
+  ...baseChain(
     'filter-input',
     ['ct state new jump nodeport-endpoints-check', 'ct state new jump service-endpoints-check'],
     'filter hook input priority 0',
   ),
-  ...chain(
+  ...baseChain(
     'filter-forward',
     ['ct state new jump service-endpoints-check', 'ct state new jump cluster-ips-check'],
     'filter hook forward priority 0',
   ),
-  ...chain(
+  ...baseChain(
     'filter-output',
     ['ct state new jump service-endpoints-check', 'ct state new jump cluster-ips-check'],
     'filter hook output priority 0',
   ),
-  ...chain('nat-prerouting', ['jump services'], 'nat hook prerouting priority -100'),
-  ...chain('nat-output', ['jump services'], 'nat hook output priority -100'),
-  ...chain('nat-postrouting', ['jump masquerading'], 'nat hook postrouting priority 100'),
+  ...baseChain('nat-prerouting', ['jump services'], 'nat hook prerouting priority -100'),
+  ...baseChain('nat-output', ['jump services'], 'nat hook output priority -100'),
+  ...baseChain('nat-postrouting', ['jump masquerading'], 'nat hook postrouting priority 100'),
 ];

@@ -89,8 +89,9 @@ export class Network {
   }
 }
 
+const device = (name: string, netns: string): string => `name ${name} netns ${netns}`;
+
 function linksOf({ client, backend, nodes }: Network): readonly string[] {
-  const device = (name: string, netns: string): string => `name ${name} netns ${netns}`;
   return nodes.flatMap((name, node) => [
     `link add ${device('client', name)} type veth peer ${device(`node${node}`, client)}`,
     `link add ${device('backend', name)} type veth peer ${device(`node${node}`, backend)}`,

@@ -71,7 +71,5 @@ function parseSize(text: string): number {
   const size = Number(text);
   // Services that come and go need room behind the others.
   if (Number.isInteger(size) && size >= 10 && size <= MAX_SERVICES - 1000) return size;
-  throw new UsageError(
-    `--sizes: ${text} is not a whole number from 10 to ${MAX_SERVICES - 1000}`,
-  );
+  throw new UsageError(`--sizes: ${text} is not a whole number from 10 to ${MAX_SERVICES - 1000}`);
 }

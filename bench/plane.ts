@@ -1,5 +1,4 @@
 /** Measures the nftables plane: a process of its own for each size, all on the way of a change in the agent. */
-import { readFileSync } from 'node:fs';
 import type { LineProcess } from '../test/lab/line-process.ts';
 import type { Network } from './network.ts';
 import type { LongRun, Memory, PlaneCalls } from './plane-calls.ts';
@@ -31,8 +30,8 @@ interface Loaded {
   readonly worker: Worker;
   readonly loads: readonly LongRun[];
   readonly adoptions: readonly LongRun[];
-  readonly memory: Memory;
-  readonly kernelMemory: number;
+  readonly afterLoad: Memory;
+  readonly afterAdoption: Memory;
 }
 
 interface Changes {
@@ -63,23 +62,22 @@ export async function measurePlane(
   progress('one endpoint changed, Services added and removed');
   const changes = await change(loaded, effort.changes);
   const results: PlaneResult[] = [];
-  for (const [index, { site, worker, loads, adoptions, memory, kernelMemory }] of loaded.entries()) {
+  for (const [index, at] of loaded.entries()) {
+    const { site, worker, afterLoad, afterAdoption } = at;
     const { endpoint = [], added = [], removed = [] } = changes[index] ?? {};
-    const memoryAfterChanges = await worker.call('memory', null);
+    const afterChanges = await worker.call('memory', null);
     progress(`${site.services} Services: verification`);
     const verifications = await verify(worker, effort.verifications);
     await worker.kill();
     results.push({
       services: site.services,
-      load: summariseRuns(loads),
-      adopt: summariseRuns(adoptions),
+      load: summariseRuns(at.loads),
+      adopt: summariseRuns(at.adoptions),
       endpointChange: summarise(endpoint),
       serviceAdded: summarise(added),
       serviceRemoved: summarise(removed),
       ...verifications,
-      memoryAfterLoad: memory,
-      memoryAfterChanges,
-      kernelMemory,
+      memory: { afterLoad, afterChanges, afterAdoption },
     });
   }
   return results;
@@ -100,27 +98,25 @@ function loadParams({ node, services }: Site): PlaneCalls['load']['params'] {
 async function load(network: Network, site: Site, runs: number): Promise<Loaded> {
   const loads: LongRun[] = [];
   const adoptions: LongRun[] = [];
-  let kernelMemory = 0;
   let worker = startWorker(network, site);
   for (let run = 1; ; run++) {
-    const before = kernelMegabytes();
     loads.push(await worker.call('load', loadParams(site)));
-    // The memory of rules that were deleted is given back some time later: later runs would show too little.
-    if (run === 1) kernelMemory = kernelMegabytes() - before;
     if (run === runs) break;
     await worker.call('deleteRules', null);
     await worker.kill();
     worker = startWorker(network, site);
   }
-  const memory = await worker.call('memory', null);
+  const afterLoad = await worker.call('memory', null);
+  let afterAdoption = afterLoad;
   for (let run = 1; run <= runs; run++) {
     const successor = startWorker(network, site);
     const adoption = await successor.call('load', loadParams(site));
     if (adoption.report.operations > 0) throw new Error('a restart wrote rules that were there');
     adoptions.push(adoption);
+    afterAdoption = await successor.call('memory', null);
     await successor.kill();
   }
-  return { site, worker, loads, adoptions, memory, kernelMemory };
+  return { site, worker, loads, adoptions, afterLoad, afterAdoption };
 }
 
 async function change(loaded: readonly Loaded[], count: number): Promise<readonly Changes[]> {
@@ -152,7 +148,8 @@ async function verify(
     questions.push(quiet.disturbedMs);
     await worker.call('deleteRules', null);
     const repair = await worker.call('verify', null);
-    if (!repair.disturbed || repair.drift === 0) throw new Error('the plane missed a deleted table');
+    if (!repair.disturbed || repair.drift === 0)
+      throw new Error('the plane missed a deleted table');
     deleted.push(repair);
     questions.push(repair.disturbedMs);
   }
@@ -173,12 +170,4 @@ function summariseRuns(runs: readonly LongRun[]): LongRunSummary {
     operations: last?.report.operations ?? 0,
     batches: last?.report.batches ?? 0,
   };
-}
-
-/** Memory of the whole kernel in which nf_tables keeps its objects and hash tables. */
-function kernelMegabytes(): number {
-  const text = readFileSync('/proc/meminfo', 'utf8');
-  const kilobytes = (name: string): number =>
-    Number(new RegExp(`^${name}: +(\\d+) kB$`, 'm').exec(text)?.[1] ?? 0);
-  return ((kilobytes('Slab') + kilobytes('VmallocUsed')) * 1024) / 1e6;
 }

@@ -29,11 +29,12 @@ export interface PlaneResult {
   readonly verifyUndisturbed: LongRunSummary;
   /** Our tables were deleted. */
   readonly verifyDeleted: LongRunSummary;
-  /** Of the process, in MB. */
-  readonly memoryAfterLoad: Memory;
-  readonly memoryAfterChanges: Memory;
-  /** Growth of the whole machine's slab and vmalloc memory by one load, in MB. */
-  readonly kernelMemory: number;
+  /** Of the process, in MB: after a load, then after all changes, and of one that adopted the rules. */
+  readonly memory: {
+    readonly afterLoad: Memory;
+    readonly afterChanges: Memory;
+    readonly afterAdoption: Memory;
+  };
 }
 
 export type Rules = 'none' | 'switchyard' | 'kube-proxy';

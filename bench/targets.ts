@@ -33,8 +33,13 @@ export function judge({ plane, connect }: Pick<Results, 'plane' | 'connect'>): r
       '',
       ratio(lastOf(connect, 10_000), lastOf(connect, 10)),
     ),
-    target('peak RSS at 10,000', 250, ' MB', middle?.memoryAfterChanges.peakRss),
+    target('peak RSS at 10,000', 250, ' MB', middle && peakRss(middle)),
   ];
+}
+
+/** Largest RSS that a process of this size ever had, in MB. */
+export function peakRss({ memory }: PlaneResult): number {
+  return Math.max(memory.afterChanges.peakRss, memory.afterAdoption.peakRss);
 }
 
 /** A figure in proportion to another one. */

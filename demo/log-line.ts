@@ -2,6 +2,8 @@
 
 /** One line of the log. */
 export interface LogLine {
+  /** From 0, the first line of its process. */
+  readonly number: number;
   /** The line as it came. */
   readonly text: string;
   readonly message: string;
@@ -14,12 +16,12 @@ const head = /^[IWE]\d{4} \S+ +\d+ \S+\] "(?<message>(?:[^"\\]|\\.)*)"(?<fields>
 const field = /(?<key>\w+)=(?:"(?<quoted>(?:[^"\\]|\\.)*)"|(?<plain>\S+))/g;
 
 /** Reads a line; one in another form has an empty message and no fields. */
-export function parseLogLine(text: string, at: number): LogLine {
+export function parseLogLine(number: number, text: string, at: number): LogLine {
   const { message = '', fields: rest = '' } = head.exec(text)?.groups ?? {};
   const fields: Record<string, string> = {};
   for (const { groups } of rest.matchAll(field)) {
     const { key, quoted, plain } = groups ?? {};
     if (key !== undefined) fields[key] = quoted ?? plain ?? '';
   }
-  return { text, message, fields, at };
+  return { number, text, message, fields, at };
 }

@@ -65,7 +65,6 @@ async function run(): Promise<void> {
     screen.progress('removing everything');
     await world.close();
   }
-  screen.line();
   screen.line(
     `${paint('green', 'It is over:')} all of it happened as shown; namespaces, processes and files of the demo are gone.`,
   );

@@ -5,3 +5,8 @@ import type { LogLine } from './log-line.ts';
 export function isProgrammed({ message }: LogLine): boolean {
   return message === 'Programmed';
 }
+
+/** The same, of one Service: `services` names those of a batch. */
+export function isProgrammedFor(service: string): (line: LogLine) => boolean {
+  return (line) => isProgrammed(line) && line.fields['services'] === `shop/${service}`;
+}

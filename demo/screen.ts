@@ -33,13 +33,14 @@ export class Screen {
     this.line(paint('bold', text));
   }
 
-  /** Prints rows under dim titles; columns are as wide as their widest cell. */
+  /** Prints rows; columns are as wide as their widest cell. Titles, if there are any, stand above them. */
   table(columns: readonly Column[], rows: readonly (readonly string[])[]): void {
-    const all = [columns.map(({ title }) => title), ...rows];
+    const titles = columns.map(({ title }) => paint('dim', title));
+    const all = columns.some(({ title }) => title !== '') ? [titles, ...rows] : rows;
     const widths = columns.map((_, index) =>
       Math.max(...all.map((cells) => visibleLength(cells[index] ?? ''))),
     );
-    for (const [number, cells] of all.entries()) {
+    for (const cells of all) {
       const text = columns
         .map(({ align }, index) => {
           const cell = cells[index] ?? '';
@@ -48,7 +49,7 @@ export class Screen {
         })
         .join('  ')
         .trimEnd();
-      this.line(`  ${number === 0 ? paint('dim', text) : text}`);
+      this.line(`  ${text}`);
     }
   }
 

@@ -32,17 +32,17 @@ const catalogPods: readonly PodName[] = ['pod-b', 'pod-c', 'pod-d'];
 
 /** The addresses the demo visits. */
 export const frontends = {
-  loadBalancer: frontend('frontend', 'load balancer', ['203.0.113.80', 80], podNames),
-  loadBalancer6: frontend('frontend', 'load balancer', ['2001:db8:80::80', 80], podNames),
-  nodePort: frontend('frontend', 'node port', ['10.1.0.1', 30_080], podNames),
-  catalog: frontend('catalog', 'cluster IP', ['10.96.0.20', 80], catalogPods),
-  cart: frontend('cart', 'cluster IP', ['10.96.0.30', 80], podNames),
-  dns: frontend('dns', 'cluster IP', ['10.96.0.10', 53], ['pod-b', 'pod-d'], 'UDP'),
+  loadBalancer: frontend('frontend', 'LB IP', ['203.0.113.80', 80], podNames),
+  loadBalancer6: frontend('frontend', 'LB IP', ['2001:db8::80', 80], podNames),
+  nodePort: frontend('frontend', 'NodePort', ['10.1.0.1', 30_080], podNames),
+  catalog: frontend('catalog', 'ClusterIP', ['10.96.0.20', 80], catalogPods),
+  cart: frontend('cart', 'ClusterIP', ['10.96.0.30', 80], podNames),
+  dns: frontend('dns', 'ClusterIP', ['10.96.0.10', 53], ['pod-b', 'pod-d'], 'UDP'),
   // Traffic policy Local: pod-c is an endpoint too, but on another node.
-  payments: frontend('payments', 'load balancer', ['203.0.113.40', 443], ['pod-a', 'pod-b']),
-  recommendations: frontend('recommendations', 'cluster IP', ['10.96.0.50', 80], []),
-  catalogOtherPort: frontend('catalog', 'cluster IP', ['10.96.0.20', 81], []),
-  search: frontend('search', 'cluster IP', ['10.96.0.60', 80], ['pod-a', 'pod-c']),
+  payments: frontend('payments', 'LB IP', ['203.0.113.40', 443], ['pod-a', 'pod-b']),
+  recommendations: frontend('recommendations', 'ClusterIP', ['10.96.0.50', 80], []),
+  catalogOtherPort: frontend('catalog', 'ClusterIP', ['10.96.0.20', 81], []),
+  search: frontend('search', 'ClusterIP', ['10.96.0.60', 80], ['pod-a', 'pod-c']),
 } as const;
 
 /** Ports of the endpoints besides those on which the lab's servers listen anyway. */

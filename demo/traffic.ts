@@ -5,8 +5,6 @@ import { frontends, type PodName } from './shop.ts';
 import type { Visits } from './shopper/calls.ts';
 import type { World } from './world.ts';
 
-/** Enough to notice a change within about a millisecond, and to leave half of a small machine alone. */
-const workers = 2;
 /** Four endpoints take turns at random: that many attempts in vain happen once in 10^12 runs. */
 const attempts = 100;
 
@@ -26,7 +24,7 @@ export class Traffic {
   static async begin(world: World, keptAt: PodName): Promise<Traffic> {
     const kept = await openAt(world, keptAt);
     const { address, port } = frontends.loadBalancer;
-    await world.shopper.call('keepVisiting', { address, port, workers });
+    await world.shopper.call('keepVisiting', { address, port });
     return new Traffic(world, kept, keptAt);
   }
 

@@ -25,7 +25,7 @@ export class WatchedProcess {
     for (const stream of [child.stdout, child.stderr]) {
       if (stream === null) continue;
       createInterface({ input: stream }).on('line', (text) => {
-        const line = parseLogLine(text, monotonicMs());
+        const line = parseLogLine(this.#lines.length, text, monotonicMs());
         this.#lines.push(line);
         this.#onLine?.(line);
         this.#wake();

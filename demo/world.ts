@@ -17,11 +17,7 @@ const proxyProgram = fileURLToPath(new URL('../src/cli/main.ts', import.meta.url
 const shopperProgram = new URL('shopper/main.ts', import.meta.url);
 
 /** Options of the proxy besides where its files are. At -v 2 it logs every batch. */
-const proxyOptions = [
-  ...['--node', nodeName],
-  ...['--cluster-cidr', `${clusterCidr.IPv4},${clusterCidr.IPv6}`],
-  ...['-v', '2'],
-];
+const proxyOptions = `--node ${nodeName} --cluster-cidr ${clusterCidr.IPv4},${clusterCidr.IPv6} -v 2`;
 
 export class World {
   /** The folder the proxy reads: a copy of examples/shop. */
@@ -73,7 +69,7 @@ export class World {
 
   /** The proxy's command line, for people, on two lines. */
   get proxyCommand(): readonly [string, string] {
-    return [`switchyard proxy --manifests ${this.folder}`, proxyOptions.join(' ')];
+    return [`switchyard proxy --manifests ${this.folder}`, proxyOptions];
   }
 
   host(name: HostName): LabHost {
@@ -92,7 +88,7 @@ export class World {
 
   /** Starts the proxy process on the node. */
   startProxy(): WatchedProcess {
-    const args = [proxyProgram, 'proxy', '--manifests', this.folder, ...proxyOptions];
+    const args = [proxyProgram, 'proxy', '--manifests', this.folder, ...proxyOptions.split(' ')];
     this.#proxy = this.#watch('switchyard proxy', process.execPath, args);
     return this.#proxy;
   }

@@ -1,7 +1,7 @@
 /** What the shopper process can be asked. Moments are milliseconds of `monotonicMs()`. */
 
 /** Connections that one server answered. */
-export interface ServerVisits {
+interface ServerVisits {
   readonly connections: number;
   /** When the latest of them was begun. */
   readonly lastStartedAt: number;
@@ -29,11 +29,8 @@ export interface FirstAnswer {
 }
 
 export type ShopperCalls = {
-  /** Opens TCP connections without pause, each new, `workers` at a time, until the process ends. */
-  readonly keepVisiting: {
-    readonly params: Destination & { readonly workers: number };
-    readonly result: null;
-  };
+  /** Opens TCP connections, one after the other without a pause, until it is told to stop. */
+  readonly keepVisiting: { readonly params: Destination; readonly result: null };
   /** What became of them so far. */
   readonly visits: { readonly params: null; readonly result: Visits };
   /** Ends the visits, and tells what became of all. */

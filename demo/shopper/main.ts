@@ -12,7 +12,7 @@ let connections = 0;
 const failures: Record<string, number> = {};
 const servers: Record<string, { connections: number; lastStartedAt: number }> = {};
 const stop = new AbortController();
-const workers: Promise<void>[] = [];
+let visiting = Promise.resolve();
 
 async function visit(destination: Destination, timeoutMs: number) {
   const startedAt = monotonicMs();
@@ -20,7 +20,7 @@ async function visit(destination: Destination, timeoutMs: number) {
   return { startedAt, result };
 }
 
-async function work(destination: Destination): Promise<void> {
+async function keepVisiting(destination: Destination): Promise<void> {
   while (!stop.signal.aborted) {
     const { startedAt, result } = await visit(destination, patienceMs);
     connections++;
@@ -58,14 +58,14 @@ async function firstAnswer(
 }
 
 serveCalls<ShopperCalls>({
-  keepVisiting: ({ workers: parallel, ...destination }) => {
-    for (let index = 0; index < parallel; index++) workers.push(work(destination));
+  keepVisiting: (destination) => {
+    visiting = keepVisiting(destination);
     return null;
   },
   visits,
   stopVisiting: async () => {
     stop.abort();
-    await Promise.all(workers);
+    await visiting;
     return visits();
   },
   firstAnswer,

@@ -11,64 +11,24 @@ interface Row {
   readonly from: HostName;
   readonly to: Frontend;
   readonly connections: number;
-  /** Source address the servers must see, and why. */
+  /** Source address the servers must see. */
   readonly seen: string;
-  readonly why: string;
 }
 
-const masqueraded = 'masqueraded: policy Cluster';
+const { loadBalancer, loadBalancer6, nodePort, payments, catalog, dns } = frontends;
 
 const rows: readonly Row[] = [
-  {
-    from: 'client',
-    to: frontends.loadBalancer,
-    connections: 400,
-    seen: nodeAddress.IPv4,
-    why: masqueraded,
-  },
-  {
-    from: 'client',
-    to: frontends.loadBalancer6,
-    connections: 400,
-    seen: nodeAddress.IPv6,
-    why: masqueraded,
-  },
-  {
-    from: 'client',
-    to: frontends.nodePort,
-    connections: 400,
-    seen: nodeAddress.IPv4,
-    why: masqueraded,
-  },
-  {
-    from: 'client',
-    to: frontends.payments,
-    connections: 200,
-    seen: clientAddress.IPv4,
-    why: 'kept: policy Local',
-  },
-  {
-    from: 'client',
-    to: frontends.catalog,
-    connections: 300,
-    seen: nodeAddress.IPv4,
-    why: 'masqueraded: not a pod',
-  },
-  {
-    from: 'pod-a',
-    to: frontends.catalog,
-    connections: 300,
-    seen: podAddress('pod-a'),
-    why: 'kept: a pod',
-  },
-  {
-    from: 'pod-a',
-    to: frontends.dns,
-    connections: 200,
-    seen: podAddress('pod-a'),
-    why: 'kept: a pod',
-  },
+  { from: 'client', to: loadBalancer, connections: 400, seen: nodeAddress.IPv4 },
+  { from: 'client', to: loadBalancer6, connections: 400, seen: nodeAddress.IPv6 },
+  { from: 'client', to: nodePort, connections: 400, seen: nodeAddress.IPv4 },
+  { from: 'client', to: payments, connections: 200, seen: clientAddress.IPv4 },
+  { from: 'client', to: catalog, connections: 300, seen: nodeAddress.IPv4 },
+  { from: 'pod-a', to: catalog, connections: 300, seen: podAddress('pod-a') },
+  { from: 'pod-a', to: dns, connections: 200, seen: podAddress('pod-a') },
 ];
+
+const why =
+  'masqueraded: traffic policy Cluster, or to a ClusterIP from outside the cluster; kept: the rest';
 
 const columns: readonly Column[] = [
   { title: 'from', align: 'left' },
@@ -96,13 +56,19 @@ export async function showAnswers(world: World, screen: Screen): Promise<void> {
       from,
       paint('cyan', to.service),
       to.kind,
-      `${addressAndPort(to)} ${to.protocol}`,
+      to.protocol === 'TCP' ? addressAndPort(to) : `${addressAndPort(to)} ${to.protocol}`,
       ...podNames.map((pod) => {
         const share = spread.get(pod);
         return share === undefined ? paint('dim', '-') : paint('green', count(share));
       }),
-      `${row.seen} ${paint('dim', row.why)}`,
+      `${row.seen} ${paint('dim', isOwn(row) ? 'kept' : 'masqueraded')}`,
     ]);
   }
   screen.table(columns, cells);
+  screen.line(`  ${paint('dim', why)}`);
+}
+
+/** The client's own address is seen. */
+function isOwn({ seen }: Row): boolean {
+  return seen !== nodeAddress.IPv4 && seen !== nodeAddress.IPv6;
 }

@@ -6,9 +6,9 @@ import { fileURLToPath } from 'node:url';
 import { monotonicMs } from '../clock.ts';
 import { patienceMs } from '../expect.ts';
 import { claim } from '../failure.ts';
-import { isProgrammed } from '../proxy-log.ts';
+import { isProgrammedFor } from '../proxy-log.ts';
 import { frontends, podAddress } from '../shop.ts';
-import { count, milliseconds, paint, type Column, type Screen } from '../screen.ts';
+import { milliseconds, paint, type Column, type Screen } from '../screen.ts';
 import type { Traffic } from '../traffic.ts';
 import type { World } from '../world.ts';
 
@@ -23,6 +23,12 @@ const columns: readonly Column[] = [
   { title: 'what connections noticed, from the write on', align: 'left' },
 ];
 
+/** When a file was written, and when the proxy reported the kernel's acknowledgement. */
+interface Edit {
+  readonly writtenAt: number;
+  readonly ackAt: number;
+}
+
 /** Edits files and shows how long each edit took to reach the kernel and the connections. */
 export async function showChanges(world: World, screen: Screen, traffic: Traffic): Promise<void> {
   screen.progress('editing files while connections come in');
@@ -30,23 +36,16 @@ export async function showChanges(world: World, screen: Screen, traffic: Traffic
   const cells = [await removeEndpoint(world, traffic), await addService(world)];
   screen.table(columns, cells);
   await traffic.keptStillAnswers();
-  const { connections } = await traffic.visits();
-  screen.line(
-    `  ${count(connections)} connections to frontend meanwhile, ${paint('green', '0 failed')}; ` +
-      `one opened to ${traffic.keptAt} before the edit ${paint('green', 'still answers')}`,
-  );
 }
 
-/** Writes files, and measures until the proxy reports the kernel's acknowledgement. */
-async function edit(
-  world: World,
-  write: () => void,
-): Promise<{ writtenAt: number; ackAt: number }> {
+/** Writes a file of a Service and waits until it is programmed. */
+async function edit(world: World, service: string, write: () => void): Promise<Edit> {
   const { proxy } = world;
   const from = proxy.lineCount;
   const writtenAt = monotonicMs();
   write();
-  const { at } = await proxy.line(from, 'that an edit is programmed', isProgrammed, patienceMs);
+  const what = `that the edit of ${service} is programmed`;
+  const { at } = await proxy.line(from, what, isProgrammedFor(service), patienceMs);
   return { writtenAt, ackAt: at };
 }
 
@@ -56,7 +55,7 @@ async function removeEndpoint(world: World, traffic: Traffic): Promise<readonly 
   const lines = readFileSync(file, 'utf8').split('\n');
   const rest = lines.filter((line) => !line.includes(`[${podAddress(pod)}]`));
   claim(lines.length - rest.length === 1, `${file} does not name ${pod} in exactly one line`);
-  const { writtenAt, ackAt } = await edit(world, () => {
+  const { writtenAt, ackAt } = await edit(world, 'frontend', () => {
     writeFileSync(file, rest.join('\n'));
   });
   await sleep(observationMs);
@@ -69,7 +68,7 @@ async function removeEndpoint(world: World, traffic: Traffic): Promise<readonly 
   const served = Object.values(others).every(({ lastStartedAt }) => lastStartedAt > ackAt);
   claim(served, 'the endpoints that stayed got no connections any more');
   return [
-    `frontend.yaml: endpoint ${pod} deleted`,
+    `frontend.yaml: ${pod} deleted`,
     paint('green', milliseconds(ackAt - writtenAt)),
     `last connection to ${pod} begun ${moment(last.lastStartedAt - writtenAt)}`,
   ];
@@ -85,7 +84,7 @@ async function addService(world: World): Promise<readonly string[]> {
   });
   // It must be seen not to answer before it can be seen to begin.
   await sleep(50);
-  const { writtenAt, ackAt } = await edit(world, () => {
+  const { writtenAt, ackAt } = await edit(world, service, () => {
     copyFileSync(addedService, join(world.folder, `${service}.yaml`));
   });
   const answer = await first;
@@ -96,7 +95,7 @@ async function addService(world: World): Promise<readonly string[]> {
     `${service} was answered by ${answer.server}, no endpoint of it`,
   );
   return [
-    `${service}.yaml: Service ${service} added`,
+    `${service}.yaml: Service added`,
     paint('green', milliseconds(ackAt - writtenAt)),
     `first connection answered begun ${moment(answer.startedAt - writtenAt)}`,
   ];

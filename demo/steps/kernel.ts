@@ -5,20 +5,22 @@ import { paint, screenWidth, type Screen } from '../screen.ts';
 import type { World } from '../world.ts';
 
 const listing = ['list', 'map', 'ip', 'switchyard', 'service-ips'];
-const elementsShown = 3;
+const elementsShown = 2;
 
-/** Lists some elements of the map that all Services are in, below its type. */
+/** Lists some elements of the map that all Services are in. */
 export function showKernel(world: World, screen: Screen): void {
   const output = world.onNode('nft', listing);
   const { address } = frontends.search;
   claim(output.includes(address), `nft does not list ${address} of the Service that was added`);
-  const lines = output.split('\n').map((line) => line.trim());
-  const elements = lines.filter(isElement);
-  const head = lines.slice(0, lines.findIndex(isElement)).filter((line) => !line.endsWith('{'));
+  const elements = output
+    .split('\n')
+    .map((line) => line.trim())
+    .filter(isElement);
   const [first = '', ...others] = elements.slice(0, elementsShown);
   const indent = ' '.repeat(first.indexOf('{') + 2);
-  const shown = [...head, first, ...others.map((line) => indent + line)];
-  for (const line of shown) screen.line(`  ${paint('dim', line.slice(0, screenWidth - 2))}`);
+  for (const line of [first, ...others.map((other) => indent + other)]) {
+    screen.line(`  ${paint('dim', line.slice(0, screenWidth - 2))}`);
+  }
   screen.line(`  ${indent}${paint('dim', `… ${elements.length - elementsShown} more`)}`);
 }
 

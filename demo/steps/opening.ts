@@ -17,7 +17,6 @@ export function showHosts(screen: Screen): void {
   const versions = `on Linux ${release()}, Node.js ${process.version}`;
   const name = paint('bold', `Switchyard ${manifest.version}`);
   screen.line(`${name} ${versions}: a web shop in network namespaces`);
-  screen.line();
   screen.line(`  client 192.0.2.2, .3 ─── node-1 10.1.0.1 ─┬─ ${podsOf('node-1')}`);
   screen.line(`                          the proxy's node  └─ ${podsOf('node-2')}   (on node-2)`);
 }

@@ -11,19 +11,15 @@ const attempts = 20;
 /** Long enough to tell a dropped packet from a slow answer: answers take well under a millisecond. */
 const silenceMs = 500;
 
-const columns: readonly Column[] = [
-  { title: 'to', align: 'left' },
-  { title: '', align: 'left' },
-  { title: 'why not', align: 'left' },
-  { title: 'what the client sees', align: 'left' },
-];
+/** Service, address, why not, and what the client sees: clear without titles. */
+const columns = Array.from({ length: 4 }, (): Column => ({ title: '', align: 'left' }));
 
 /** Shows Services and ports that are refused, and a client that gets no answer. */
 export async function showRefusals(world: World, screen: Screen): Promise<void> {
   const refused = async (to: Frontend, why: string): Promise<readonly string[]> => {
     const times = await denied(world, to, 'refused', {});
     const median = times.toSorted((a, b) => a - b)[times.length >> 1] ?? 0;
-    return row(to, why, `refused after ${milliseconds(median)} (median of ${attempts})`);
+    return row(to, why, `refused after ${milliseconds(median)} (median)`);
   };
   const source = otherClientAddress.IPv4;
   const dropped = async (to: Frontend, why: string): Promise<readonly string[]> => {
@@ -32,12 +28,12 @@ export async function showRefusals(world: World, screen: Screen): Promise<void> 
       timeoutMs: silenceMs,
       parallel: attempts,
     });
-    return row(to, why, `silence: no answer within ${milliseconds(silenceMs)}`);
+    return row(to, why, `silence for ${milliseconds(silenceMs)}`);
   };
   screen.table(columns, [
     await refused(frontends.recommendations, 'no endpoints'),
-    await refused(frontends.catalogOtherPort, 'the Service has port 80 only'),
-    await dropped(frontends.payments, `${source} is not in its source ranges`),
+    await refused(frontends.catalogOtherPort, 'has port 80 only'),
+    await dropped(frontends.payments, `${source} not in source ranges`),
   ]);
 }
 

@@ -2,8 +2,8 @@
  * Stale UDP flows. The kernel keeps sending the packets of a UDP flow where its first packet went, and a
  * client that goes on sending keeps the flow alive for ever. TCP and SCTP peers notice; UDP ones do not.
  */
-import type { Address, Family } from './ip.ts';
 import { hostPort } from './ip.ts';
+import type { Address, Family } from './ip.ts';
 import type { Route, RouteChange } from './route.ts';
 
 /**
@@ -23,14 +23,14 @@ const NONE: ReadonlySet<string> = new Set();
 /**
  * Decides which UDP flows the changes leave behind.
  *
- * * A frontend that is **served** now, and is new on its Route, or whose Route lost a place flows may have
- *   gone to, or had none until now: every flow through it must lead to a place that is still good. Others go to an endpoint that
- *   is gone, or (sent before the frontend was programmed) to no endpoint at all.
+ * * A frontend that is **served** now, and is new on its Route, or whose Route lost a good place or had
+ *   none until now: every flow through it must lead to a good place. The others lead to an endpoint that
+ *   is gone, or (begun before the frontend was programmed) to no endpoint at all.
  * * A frontend that is served **no longer**: only flows that lead to endpoints its Route had are deleted
  *   (`only`). The address may belong to somebody else now, a process of this node or another program's
  *   rules, whose flows are none of our business.
  *
- * Good places are all serving endpoints wherever they are, ready or not: a terminating pod finishes what
+ * Good places of a Route are all its serving endpoints wherever they are, ready or not: a terminating pod finishes what
  * it has begun, and a change of policy or topology moves new flows only. Endpoints that receive new flows
  * are good too, serving or not (pods published before they are ready). A change that only adds endpoints
  * leaves nothing stale.

@@ -13,7 +13,8 @@ const NO_SLICES: readonly EndpointSlice[] = [];
 
 /**
  * Holds the latest state of every object and remembers which Services have to be decided on again. Every
- * call costs the same however many Services there are; only {@link markAll} looks at all of them.
+ * call costs the same however many Services there are, but for {@link markAll} and {@link markWithNodePorts},
+ * which touch many.
  */
 export class ObjectStore {
   readonly #services = new Map<ObjectKey, Service>();
@@ -44,11 +45,10 @@ export class ObjectStore {
   setSlice(slice: EndpointSlice): void {
     const key = objectKey(slice.namespace, slice.name);
     const before = this.#slices.get(key);
-    if (before !== undefined && serviceOf(before) !== serviceOf(slice)) this.#unlink(before);
+    if (before !== undefined) this.#unlink(before);
     this.#slices.set(key, slice);
     const service = serviceOf(slice);
-    const others = this.#slicesOf.get(service)?.filter((other) => other !== before) ?? NO_SLICES;
-    this.#slicesOf.set(service, [...others, slice]);
+    this.#slicesOf.set(service, [...(this.#slicesOf.get(service) ?? NO_SLICES), slice]);
     this.#dirty.add(service);
   }
 

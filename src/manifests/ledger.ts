@@ -1,11 +1,12 @@
 /** Keeps account of what each file says and of what has been told about it. */
+import { join } from 'node:path';
 import { Catalog, type Conflict, type ObjectChange, type ObjectId } from './catalog.ts';
 import { EMPTY_FILE, type ParsedFile, parseFile, unusableFile } from './file.ts';
 import type { FileRead } from './folder.ts';
 
 /** Something wrong in a manifest, told once for the same text. */
 export interface ManifestProblem {
-  /** Name of the file in its folder. */
+  /** Path of the file. */
   readonly file: string;
   /** From 1; `undefined` when it is about the file as a whole. */
   readonly line: number | undefined;
@@ -38,6 +39,7 @@ const NEWLINE = 0x0a;
 
 /** The state of all files. */
 export class Ledger {
+  readonly #folder: string;
   readonly #breathe: () => Promise<void>;
   readonly #catalog = new Catalog();
   readonly #accounts = new Map<string, Account>();
@@ -45,7 +47,8 @@ export class Ledger {
   #ignored: { file: string; type: string }[] = [];
 
   /** `breathe` lets others run; awaited now and then while a large file is parsed. */
-  constructor(breathe: () => Promise<void>) {
+  constructor(folder: string, breathe: () => Promise<void>) {
+    this.#folder = folder;
     this.#breathe = breathe;
   }
 
@@ -73,7 +76,7 @@ export class Ledger {
   /** Everything that is new since the last call. */
   news(): LedgerNews {
     const { changes, conflicts } = this.#catalog.flush();
-    const problems = [...this.#problems, ...conflicts.map(describeConflict)];
+    const problems = [...this.#problems, ...conflicts.map((conflict) => this.#describe(conflict))];
     const ignored = this.#ignored;
     this.#problems = [];
     this.#ignored = [];
@@ -86,12 +89,13 @@ export class Ledger {
     return parseFile(read.bytes, previous, this.#breathe);
   }
 
-  #tellProblems(file: string, parsed: ParsedFile, before: Account): ReadonlySet<string> {
+  #tellProblems(name: string, parsed: ParsedFile, before: Account): ReadonlySet<string> {
     const reported = new Set<string>();
     for (const problem of parsed.problems) {
       const { key, line, field, message, object } = problem;
       if (!before.reported.has(key) && !reported.has(key)) {
-        const lastGoodStays = this.#catalog.keepsLastGood(file, object);
+        const lastGoodStays = this.#catalog.keepsLastGood(name, object);
+        const file = join(this.#folder, name);
         this.#problems.push({ file, line, field, message, object, lastGoodStays });
       }
       reported.add(key);
@@ -99,21 +103,22 @@ export class Ledger {
     return reported;
   }
 
-  #tellIgnored(file: string, parsed: ParsedFile, before: Account): ReadonlySet<string> {
+  #tellIgnored(name: string, parsed: ParsedFile, before: Account): ReadonlySet<string> {
+    const file = join(this.#folder, name);
     for (const type of parsed.ignored) {
       if (!before.ignored.has(type)) this.#ignored.push({ file, type });
     }
     return parsed.ignored;
   }
-}
 
-function describeConflict({ id, used, ignored }: Conflict): ManifestProblem {
-  return {
-    file: ignored,
-    line: undefined,
-    field: '',
-    message: `${id} is also in ${used}, which comes first and is used`,
-    object: id,
-    lastGoodStays: false,
-  };
+  #describe({ id, used, ignored }: Conflict): ManifestProblem {
+    return {
+      file: join(this.#folder, ignored),
+      line: undefined,
+      field: '',
+      message: `${id} is also in ${used}, which comes first and is used`,
+      object: id,
+      lastGoodStays: false,
+    };
+  }
 }

@@ -53,7 +53,7 @@ const RESCAN_CHUNK = 250;
 export class ManifestSource implements Disposable {
   readonly #place: ManifestPlace;
   readonly #options: Required<ManifestSourceOptions>;
-  readonly #ledger = new Ledger(async () => setImmediate());
+  readonly #ledger: Ledger;
   readonly #files = new Map<string, Watched>();
   /** Names to read, with `true` when what would remove objects counts. */
   readonly #queue = new Map<string, boolean>();
@@ -74,6 +74,7 @@ export class ManifestSource implements Disposable {
       ...options,
     };
     this.#place = place;
+    this.#ledger = new Ledger(place.folder, async () => setImmediate());
   }
 
   /**

@@ -170,7 +170,7 @@ export const arbitrarySlice: fc.Arbitrary<EndpointSlice> = family.chain((name) =
 );
 
 /** One event. */
-export const arbitraryEvent: fc.Arbitrary<ObjectEvent> = fc.oneof(
+const arbitraryEvent: fc.Arbitrary<ObjectEvent> = fc.oneof(
   {
     weight: 5,
     arbitrary: fc.record({ kind: fc.constant('setService'), service: arbitraryService }),

@@ -18,13 +18,13 @@ import {
 } from './fields.ts';
 import type { Cursor } from './fields.ts';
 import { metadata, root } from './metadata.ts';
+import { PORT_RANGE, PROTOCOLS } from './ports.ts';
 import type { Decoded, Problem } from './problem.ts';
-import { PORT_RANGE, PROTOCOLS } from './service.ts';
 
 /** Label: name of the Service that a slice belongs to. */
-export const SERVICE_NAME_LABEL = 'kubernetes.io/service-name';
+const SERVICE_NAME_LABEL = 'kubernetes.io/service-name';
 /** Label: slice of a headless Service, whatever the label's value is. */
-export const HEADLESS_LABEL = 'service.kubernetes.io/headless';
+const HEADLESS_LABEL = 'service.kubernetes.io/headless';
 
 const NO_NAMES: readonly string[] = [];
 
@@ -59,11 +59,10 @@ export function decodeEndpointSlice(value: unknown): Decoded<EndpointSlice> {
 function readFamily(slice: Cursor): Family | undefined {
   const type = slice.fields['addressType'];
   if (type === 'IPv4' || type === 'IPv6') return type;
-  const message =
-    type === 'FQDN'
-      ? 'address type FQDN is not served; the slice is not used'
-      : `must be IPv4 or IPv6, is ${has(slice, 'addressType') ? describe(type) : 'missing'}; the slice is not used`;
-  report(slice, 'addressType', message);
+  const effect = 'the slice is not used';
+  const found = has(slice, 'addressType') ? describe(type) : 'missing';
+  const fault = type === 'FQDN' ? 'FQDN is not served' : `must be IPv4 or IPv6, is ${found}`;
+  report(slice, 'addressType', `${fault}; ${effect}`);
   return undefined;
 }
 

@@ -8,7 +8,7 @@ import { metadata, root } from './metadata.ts';
 import type { Decoded, Problem } from './problem.ts';
 
 /** Label: availability zone of a Node. */
-export const ZONE_LABEL = 'topology.kubernetes.io/zone';
+const ZONE_LABEL = 'topology.kubernetes.io/zone';
 
 /** Decodes a Node. There is no object only when the value is none or has no valid name. Never throws. */
 export function decodeNode(value: unknown): Decoded<NodeObject> {

@@ -1,19 +1,15 @@
 /** Decodes core/v1 Services. */
 import type { Address, Family } from '../ip.ts';
-import type { Protocol, Service, ServicePort, ServiceType, TrafficPolicy } from '../model.ts';
+import type { Service, ServicePort, ServiceType, TrafficPolicy } from '../model.ts';
 import { frontendFault, readAddress, readCidrs, readFrontendAddresses } from './addresses.ts';
 import { at, child, describe, has, integer, items, list, oneOf, report, text } from './fields.ts';
 import type { Cursor } from './fields.ts';
 import { isLabel, metadata, root } from './metadata.ts';
+import { PORT_RANGE, PROTOCOLS } from './ports.ts';
 import type { Decoded, Problem } from './problem.ts';
 
 /** Label: the Service is served by another proxy, whatever the label's value is. */
-export const FOREIGN_PROXY_LABEL = 'service.kubernetes.io/service-proxy-name';
-
-/** All protocols of Service and slice ports. */
-export const PROTOCOLS: readonly Protocol[] = ['TCP', 'UDP', 'SCTP'];
-/** Valid port numbers, first and last. */
-export const PORT_RANGE = [1, 65_535] as const;
+const FOREIGN_PROXY_LABEL = 'service.kubernetes.io/service-proxy-name';
 
 const TYPES: readonly ServiceType[] = ['ClusterIP', 'NodePort', 'LoadBalancer', 'ExternalName'];
 const POLICIES: readonly TrafficPolicy[] = ['Cluster', 'Local'];
@@ -98,11 +94,8 @@ function readClusterIPs(spec: Cursor): ClusterIPs {
       const family = FAMILIES.find((candidate) => candidate === families[index]);
       if (family === undefined) {
         const found = index < families.length ? describe(families[index]) : 'missing';
-        report(
-          spec,
-          at('ipFamilies', index),
-          `must be IPv4 or IPv6, is ${found}; ${name} is not served`,
-        );
+        const message = `must be IPv4 or IPv6, is ${found}; ${name} is not served`;
+        report(spec, at('ipFamilies', index), message);
         return;
       }
       ipFamilies.push(family);

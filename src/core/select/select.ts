@@ -10,7 +10,7 @@ import type { ServiceAddresses } from './frontends.ts';
 import { allowedSources } from './source-ranges.ts';
 
 /** The health-check node port of a Service: asked by load balancers that honour a Local policy. */
-export interface HealthCheck {
+interface HealthCheck {
   readonly port: number;
   /**
    * Ready endpoints on this node that some port of the Service reaches, counted by address in the family

@@ -14,50 +14,28 @@ import {
   NFNL_SUBSYS_NFTABLES,
   NFPROTO,
   NFTA_CHAIN,
-  NFTA_HOOK,
-  NFTA_LIST_ELEM,
   NFTA_RULE,
   NFTA_SET,
-  NFTA_SET_DESC,
-  NFTA_SET_ELEM,
   NFTA_SET_ELEM_LIST,
-  NFTA_SET_FIELD_LEN,
   NFTA_TABLE,
   NFT_MSG,
   NFT_NAME_MAXLEN,
-  NFT_SET,
-  NF_INET,
 } from './constants.ts';
-import { writeExpression, writeValue, writeVerdict } from './expression-codec.ts';
-import type { Expression, Verdict } from './expressions.ts';
-import { DATA_TYPES, type SetDefinition, setShape } from './set-types.ts';
-import { commentUserdata, setUserdata } from './userdata.ts';
+import type { Expression } from './expressions.ts';
+import {
+  type ChainDefinition,
+  type ElementOptions,
+  writeChain,
+  writeElement,
+  writeRule,
+  writeSet,
+  writeTable,
+} from './object-codec.ts';
+import type { SetDefinition } from './set-types.ts';
 
+export type { ChainDefinition, ChainHook, ElementOptions } from './object-codec.ts';
 export type { DataType, SetDefinition, SetFlag, TypeofField } from './set-types.ts';
 export { MAX_COMMENT_LENGTH } from './userdata.ts';
-
-export type HookName = keyof typeof NF_INET;
-
-/** Where a base chain sees packets. */
-export interface ChainHook {
-  readonly type: 'nat' | 'filter';
-  readonly hook: HookName;
-  readonly priority: number;
-}
-
-export interface ElementOptions {
-  /** Value of a map element. */
-  readonly data?: Uint8Array;
-  /** Value of a verdict-map element. */
-  readonly verdict?: Verdict;
-  /** Last key of a range, in sets with flag `interval`; `key` is the first. */
-  readonly keyEnd?: Uint8Array;
-  readonly comment?: string;
-  /** How long it lives, in sets with flag `timeout`. */
-  readonly timeoutMs?: number;
-  /** How much of that is left. */
-  readonly expirationMs?: number;
-}
 
 /** BATCH_BEGIN: header, nfgenmsg, and the generation attribute, which is left out at the front if unused. */
 const BEGIN_LENGTH = HEADER_LENGTH + 4;
@@ -78,7 +56,8 @@ export interface EncodedBatch {
  * A transaction under construction: nf_tables messages (linux/netfilter/nf_tables.h), encoded as they are
  * added. {@link NftSocket.commit} sends it; {@link reset} makes it empty again.
  *
- * Names and comments are checked here (ARGUMENT errors), references between objects by the kernel.
+ * Names, comments and lengths are checked here (ARGUMENT errors, which leave the batch as it was),
+ * references between objects by the kernel.
  */
 export class NftBatch {
   readonly #writer = new NetlinkWriter();
@@ -106,6 +85,11 @@ export class NftBatch {
     return this.#operations;
   }
 
+  /** Messages between BATCH_BEGIN and BATCH_END. */
+  get messageCount(): number {
+    return this.#messages.length;
+  }
+
   isEmpty(): boolean {
     return this.#operations === 0;
   }
@@ -113,7 +97,7 @@ export class NftBatch {
   /** Makes it an empty batch. */
   reset(): void {
     this.#writer.reset();
-    // Filled in by seal(), when it is known whether a generation is expected.
+    // Filled in by encode(), when it is known whether a generation is expected.
     this.#writer.raw(new Uint8Array(PROLOGUE));
     this.#messages = [];
     this.#operations = 0;
@@ -123,62 +107,39 @@ export class NftBatch {
 
   /** Adds a table unless it is there. */
   addTable(family: Family, table: string, comment?: string): void {
-    const writer = this.#begin('adding', 'table', NFT_MSG.NEWTABLE, NLM_F.CREATE, family, table);
-    writer.string(NFTA_TABLE.NAME, table);
-    writer.u32be(NFTA_TABLE.FLAGS, 0);
-    if (comment !== undefined) writer.bytes(NFTA_TABLE.USERDATA, commentUserdata(comment));
-    writer.end();
+    this.#add('adding', 'table', NFT_MSG.NEWTABLE, family, table, '', (writer) => {
+      writeTable(writer, table, comment);
+    });
   }
 
   /** Deletes a table and all it holds. */
   deleteTable(family: Family, table: string): void {
-    const writer = this.#begin('deleting', 'table', NFT_MSG.DELTABLE, 0, family, table);
-    writer.string(NFTA_TABLE.NAME, table);
-    writer.end();
+    this.#add('deleting', 'table', NFT_MSG.DELTABLE, family, table, '', (writer) => {
+      writer.string(NFTA_TABLE.NAME, table);
+    });
   }
 
-  /** Adds a chain unless it is there. With `hook` it is a base chain with policy accept. */
-  addChain(
-    family: Family,
-    table: string,
-    chain: { readonly name: string; readonly hook?: ChainHook },
-  ): void {
-    const { name, hook } = chain;
-    const writer = this.#begin(
-      'adding',
-      'chain',
-      NFT_MSG.NEWCHAIN,
-      NLM_F.CREATE,
-      family,
-      table,
-      name,
-    );
-    writer.string(NFTA_CHAIN.TABLE, table);
-    writer.string(NFTA_CHAIN.NAME, name);
-    if (hook !== undefined) {
-      writer.string(NFTA_CHAIN.TYPE, hook.type);
-      const nested = writer.beginNested(NFTA_CHAIN.HOOK);
-      writer.u32be(NFTA_HOOK.HOOKNUM, NF_INET[hook.hook]);
-      writer.i32be(NFTA_HOOK.PRIORITY, hook.priority);
-      writer.endNested(nested);
-    }
-    writer.end();
+  /** Adds a chain unless it is there. */
+  addChain(family: Family, table: string, chain: ChainDefinition): void {
+    this.#add('adding', 'chain', NFT_MSG.NEWCHAIN, family, table, chain.name, (writer) => {
+      writeChain(writer, table, chain);
+    });
   }
 
   /** Deletes a chain that no rule or element refers to, with its rules. */
   deleteChain(family: Family, table: string, chain: string): void {
-    const writer = this.#begin('deleting', 'chain', NFT_MSG.DELCHAIN, 0, family, table, chain);
-    writer.string(NFTA_CHAIN.TABLE, table);
-    writer.string(NFTA_CHAIN.NAME, chain);
-    writer.end();
+    this.#add('deleting', 'chain', NFT_MSG.DELCHAIN, family, table, chain, (writer) => {
+      writer.string(NFTA_CHAIN.TABLE, table);
+      writer.string(NFTA_CHAIN.NAME, chain);
+    });
   }
 
   /** Deletes the rules of a chain. */
   flushChain(family: Family, table: string, chain: string): void {
-    const writer = this.#begin('flushing', 'chain', NFT_MSG.DELRULE, 0, family, table, chain);
-    writer.string(NFTA_RULE.TABLE, table);
-    writer.string(NFTA_RULE.CHAIN, chain);
-    writer.end();
+    this.#add('flushing', 'chain', NFT_MSG.DELRULE, family, table, chain, (writer) => {
+      writer.string(NFTA_RULE.TABLE, table);
+      writer.string(NFTA_RULE.CHAIN, chain);
+    });
   }
 
   /** Appends a rule to a chain. */
@@ -189,72 +150,37 @@ export class NftBatch {
     expressions: readonly Expression[],
     comment?: string,
   ): void {
-    const flags = NLM_F.CREATE | NLM_F.APPEND;
-    const writer = this.#begin('adding', 'rule', NFT_MSG.NEWRULE, flags, family, table, chain);
-    writer.string(NFTA_RULE.TABLE, table);
-    writer.string(NFTA_RULE.CHAIN, chain);
-    const list = writer.beginNested(NFTA_RULE.EXPRESSIONS);
-    for (const expression of expressions) writeExpression(writer, NFPROTO[family], expression);
-    writer.endNested(list);
-    if (comment !== undefined) writer.bytes(NFTA_RULE.USERDATA, commentUserdata(comment));
-    writer.end();
+    this.#add('adding', 'rule', NFT_MSG.NEWRULE, family, table, chain, (writer) => {
+      writeRule(writer, family, table, chain, expressions, comment);
+    });
   }
 
   /** Adds a set or map unless it is there with the same types and flags. */
   addSet(family: Family, table: string, set: SetDefinition): void {
-    const shape = setShape(set);
-    const userdata = setUserdata(set);
-    const writer = this.#begin(
-      'adding',
-      'set',
-      NFT_MSG.NEWSET,
-      NLM_F.CREATE,
-      family,
-      table,
-      set.name,
-    );
-    writer.string(NFTA_SET.TABLE, table);
-    writer.string(NFTA_SET.NAME, set.name);
-    writer.u32be(NFTA_SET.FLAGS, shape.flags);
-    writer.u32be(NFTA_SET.KEY_TYPE, shape.keyType);
-    writer.u32be(NFTA_SET.KEY_LEN, shape.keyLength);
-    if (set.data !== undefined) {
-      writer.u32be(NFTA_SET.DATA_TYPE, shape.dataType);
-      writer.u32be(NFTA_SET.DATA_LEN, shape.dataLength);
-    }
-    // The kernel wants a number for every set; rules and elements refer to it by name.
-    writer.u32be(NFTA_SET.ID, ++this.#setId);
-    const concatenated = (shape.flags & NFT_SET.CONCAT) !== 0;
-    if (set.size !== undefined || concatenated) {
-      const description = writer.beginNested(NFTA_SET.DESC);
-      if (set.size !== undefined) writer.u32be(NFTA_SET_DESC.SIZE, set.size);
-      if (concatenated) writeFieldLengths(writer, set);
-      writer.endNested(description);
-    }
-    if (set.timeoutMs !== undefined) writer.u64be(NFTA_SET.TIMEOUT, set.timeoutMs);
-    writer.bytes(NFTA_SET.USERDATA, userdata);
-    writer.end();
+    this.#add('adding', 'set', NFT_MSG.NEWSET, family, table, set.name, (writer) => {
+      writeSet(writer, table, set, ++this.#setId);
+    });
   }
 
   /** Deletes a set that no rule refers to, with its elements. */
   deleteSet(family: Family, table: string, set: string): void {
-    const writer = this.#begin('deleting', 'set', NFT_MSG.DELSET, 0, family, table, set);
-    writer.string(NFTA_SET.TABLE, table);
-    writer.string(NFTA_SET.NAME, set);
-    writer.end();
+    this.#add('deleting', 'set', NFT_MSG.DELSET, family, table, set, (writer) => {
+      writer.string(NFTA_SET.TABLE, table);
+      writer.string(NFTA_SET.NAME, set);
+    });
   }
 
   /** Deletes the elements of a set. */
   flushSet(family: Family, table: string, set: string): void {
-    const writer = this.#begin('flushing', 'set', NFT_MSG.DELSETELEM, 0, family, table, set);
-    writer.string(NFTA_SET_ELEM_LIST.SET, set);
-    writer.string(NFTA_SET_ELEM_LIST.TABLE, table);
-    writer.end();
+    this.#add('flushing', 'set', NFT_MSG.DELSETELEM, family, table, set, (writer) => {
+      writer.string(NFTA_SET_ELEM_LIST.SET, set);
+      writer.string(NFTA_SET_ELEM_LIST.TABLE, table);
+    });
   }
 
   /**
-   * Adds an element unless it is there with the same value; with another value the kernel refuses (BUSY).
-   * Elements added to one set in a row share messages.
+   * Adds an element unless it is there with the same value; with another value the kernel refuses (BUSY or
+   * EXISTS). Elements added to one set in a row share messages.
    */
   addElement(
     family: Family,
@@ -263,17 +189,7 @@ export class NftBatch {
     key: Uint8Array,
     options: ElementOptions = NO_OPTIONS,
   ): void {
-    const writer = this.#openList('adding', family, table, set);
-    const { data, verdict, keyEnd, comment, timeoutMs, expirationMs } = options;
-    const element = writer.beginNested(NFTA_LIST_ELEM);
-    if (timeoutMs !== undefined) writer.u64be(NFTA_SET_ELEM.TIMEOUT, timeoutMs);
-    if (expirationMs !== undefined) writer.u64be(NFTA_SET_ELEM.EXPIRATION, expirationMs);
-    writeValue(writer, NFTA_SET_ELEM.KEY, key);
-    if (keyEnd !== undefined) writeValue(writer, NFTA_SET_ELEM.KEY_END, keyEnd);
-    if (data !== undefined) writeValue(writer, NFTA_SET_ELEM.DATA, data);
-    if (verdict !== undefined) writeVerdict(writer, NFTA_SET_ELEM.DATA, verdict);
-    if (comment !== undefined) writer.bytes(NFTA_SET_ELEM.USERDATA, commentUserdata(comment));
-    writer.endNested(element);
+    this.#element('adding', family, table, set, key, options);
   }
 
   /** Deletes an element; the kernel refuses when it is not there (NOT_FOUND). */
@@ -284,11 +200,7 @@ export class NftBatch {
     key: Uint8Array,
     options: Pick<ElementOptions, 'keyEnd'> = NO_OPTIONS,
   ): void {
-    const writer = this.#openList('deleting', family, table, set);
-    const element = writer.beginNested(NFTA_LIST_ELEM);
-    writeValue(writer, NFTA_SET_ELEM.KEY, key);
-    if (options.keyEnd !== undefined) writeValue(writer, NFTA_SET_ELEM.KEY_END, options.keyEnd);
-    writer.endNested(element);
+    this.#element('deleting', family, table, set, key, options);
   }
 
   /**
@@ -303,7 +215,7 @@ export class NftBatch {
     for (const [index, message] of this.#messages.entries()) {
       writer.setSequence(message.offset, first + 1 + index);
     }
-    // Not on BATCH_END: kernels before 6.10 do not acknowledge it.
+    // Not on BATCH_END: older kernels do not acknowledge it.
     const lastMessage = this.#messages.at(-1);
     if (lastMessage !== undefined) writer.addFlags(lastMessage.offset, NLM_F.ACK);
     const last = first + this.#messages.length;
@@ -323,11 +235,6 @@ export class NftBatch {
     return { bytes: bytes.subarray(start), last };
   }
 
-  /** Messages between BATCH_BEGIN and BATCH_END. */
-  get messageCount(): number {
-    return this.#messages.length;
-  }
-
   /**
    * What a message was to do, for error texts: `adding rule to chain ip switchyard services`.
    * @param index Position in the batch, 0 for the message behind BATCH_BEGIN.
@@ -339,50 +246,72 @@ export class NftBatch {
     return describeMessage(message, this.#writer.written(), attributeOffset);
   }
 
-  #begin(
+  /** Writes one message about one object. */
+  #add(
     verb: Verb,
-    kind: MessageKind,
+    kind: Exclude<MessageKind, 'element'>,
     type: number,
-    flags: number,
     family: Family,
     table: string,
-    name = '',
-  ): NetlinkWriter {
+    name: string,
+    write: (writer: NetlinkWriter) => void,
+  ): void {
     this.#closeList();
-    checkName('table', table);
-    if (kind !== 'table') checkName(kind, name);
-    const offset = this.#writer.begin(type, NLM_F.REQUEST | flags, 0);
-    this.#writer.nfgenmsg(NFPROTO[family], 0);
-    this.#messages.push({ offset, verb, kind, family, table, name });
-    this.#operations++;
-    return this.#writer;
+    const offset = this.#begin(verb, kind, type, family, table, name);
+    try {
+      write(this.#writer);
+      this.#writer.end();
+      this.#operations++;
+    } catch (error) {
+      this.#writer.truncate(offset);
+      this.#messages.pop();
+      throw error;
+    }
   }
 
-  /** Continues the element message of the last call if it is for the same set and has room. */
-  #openList(verb: Verb, family: Family, table: string, set: string): NetlinkWriter {
+  #element(
+    verb: 'adding' | 'deleting',
+    family: Family,
+    table: string,
+    set: string,
+    key: Uint8Array,
+    options: ElementOptions,
+  ): void {
     const writer = this.#writer;
-    if (
-      this.#list >= 0 &&
-      set === this.#listSet &&
-      verb === this.#listVerb &&
-      family === this.#listFamily &&
-      table === this.#listTable &&
-      writer.length - this.#list < ELEMENT_LIST_LIMIT
-    ) {
+    const isNew =
+      this.#list < 0 ||
+      set !== this.#listSet ||
+      verb !== this.#listVerb ||
+      family !== this.#listFamily ||
+      table !== this.#listTable ||
+      writer.length - this.#list > ELEMENT_LIST_LIMIT;
+    if (isNew) this.#closeList();
+    const start = writer.length;
+    if (isNew) this.#openList(verb, family, table, set);
+    const body = writer.length;
+    try {
+      writeElement(writer, key, options);
       this.#operations++;
-      return writer;
+    } catch (error) {
+      writer.truncate(isNew ? start : body);
+      if (isNew) {
+        this.#messages.pop();
+        this.#list = -1;
+      }
+      throw error;
     }
-    const adding = verb === 'adding';
-    const type = adding ? NFT_MSG.NEWSETELEM : NFT_MSG.DELSETELEM;
-    this.#begin(verb, 'element', type, adding ? NLM_F.CREATE : 0, family, table, set);
-    writer.string(NFTA_SET_ELEM_LIST.TABLE, table);
-    writer.string(NFTA_SET_ELEM_LIST.SET, set);
-    this.#list = writer.beginNested(NFTA_SET_ELEM_LIST.ELEMENTS);
+  }
+
+  #openList(verb: 'adding' | 'deleting', family: Family, table: string, set: string): void {
+    const type = verb === 'adding' ? NFT_MSG.NEWSETELEM : NFT_MSG.DELSETELEM;
+    this.#begin(verb, 'element', type, family, table, set);
+    this.#writer.string(NFTA_SET_ELEM_LIST.TABLE, table);
+    this.#writer.string(NFTA_SET_ELEM_LIST.SET, set);
+    this.#list = this.#writer.beginNested(NFTA_SET_ELEM_LIST.ELEMENTS);
     this.#listVerb = verb;
     this.#listFamily = family;
     this.#listTable = table;
     this.#listSet = set;
-    return writer;
   }
 
   #closeList(): void {
@@ -391,17 +320,24 @@ export class NftBatch {
     this.#writer.end();
     this.#list = -1;
   }
-}
 
-/** NFTA_SET_DESC_CONCAT: the length of every field of the key, in bytes and without padding. */
-function writeFieldLengths(writer: NetlinkWriter, set: SetDefinition): void {
-  const fields = writer.beginNested(NFTA_SET_DESC.CONCAT);
-  for (const field of set.key) {
-    const nested = writer.beginNested(NFTA_LIST_ELEM);
-    writer.u32be(NFTA_SET_FIELD_LEN, DATA_TYPES[field].length);
-    writer.endNested(nested);
+  #begin(
+    verb: Verb,
+    kind: MessageKind,
+    type: number,
+    family: Family,
+    table: string,
+    name: string,
+  ): number {
+    checkName('table', table);
+    if (kind !== 'table') checkName(kind === 'rule' ? 'chain' : kind, name);
+    const create = verb === 'adding' ? NLM_F.CREATE : 0;
+    const append = type === NFT_MSG.NEWRULE ? NLM_F.APPEND : 0;
+    const offset = this.#writer.begin(type, NLM_F.REQUEST | create | append, 0);
+    this.#writer.nfgenmsg(NFPROTO[family], 0);
+    this.#messages.push({ offset, verb, kind, family, table, name });
+    return offset;
   }
-  writer.endNested(fields);
 }
 
 function checkName(kind: string, name: string): void {

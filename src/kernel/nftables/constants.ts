@@ -102,6 +102,8 @@ export const VERDICT_CODE = {
   return: -5,
 } as const;
 
+/** Longest key or value (NFT_DATA_VALUE_MAXLEN). */
+export const NFT_DATA_VALUE_MAXLEN = 64;
 /** Most bytes of user data on one object (NFT_USERDATA_MAXLEN). */
 export const NFT_USERDATA_MAXLEN = 256;
 /** Longest object name, its NUL included (NFT_NAME_MAXLEN). */

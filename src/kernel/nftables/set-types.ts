@@ -1,6 +1,6 @@
 /** What a set or map is declared with, and the numbers that follow from it. */
 import { badArgument } from '../errors.ts';
-import { NFT_DATA_VERDICT, NFT_SET } from './constants.ts';
+import { NFT_DATA_VALUE_MAXLEN, NFT_DATA_VERDICT, NFT_SET } from './constants.ts';
 
 /** Types of nft (`nft describe`). `numgen` is the untyped integer of `numgen random mod N`. */
 export type DataType =
@@ -58,7 +58,7 @@ export const DATA_TYPES: { readonly [Name in DataType]: TypeEntry } = {
   numgen: { id: 4, length: 4, byteorder: BYTEORDER.host, typeof: 'numgen random mod 1' },
   ipv4_addr: { id: 7, length: 4, byteorder: BYTEORDER.bigEndian, typeof: 'ip daddr' },
   ipv6_addr: { id: 8, length: 16, byteorder: BYTEORDER.bigEndian, typeof: 'ip6 daddr' },
-  inet_proto: { id: 12, length: 1, byteorder: BYTEORDER.bigEndian, typeof: 'meta l4proto' },
+  inet_proto: { id: 12, length: 1, byteorder: BYTEORDER.invalid, typeof: 'meta l4proto' },
   inet_service: { id: 13, length: 2, byteorder: BYTEORDER.bigEndian, typeof: 'th dport' },
   mark: { id: 19, length: 4, byteorder: BYTEORDER.host },
   classid: { id: 23, length: 4, byteorder: BYTEORDER.host },
@@ -68,8 +68,6 @@ export const DATA_TYPES: { readonly [Name in DataType]: TypeEntry } = {
 const TYPE_BITS = 6;
 /** Most fields a concatenation can have (NFT_REG32_COUNT). */
 const MAX_FIELDS = 16;
-/** Longest key or data (NFT_DATA_VALUE_MAXLEN). */
-const MAX_LENGTH = 64;
 
 /** The numbers the kernel keeps of a set's declaration. */
 export interface SetShape {
@@ -120,7 +118,11 @@ export function setShape(set: SetDefinition): SetShape {
 }
 
 function checkFields(set: SetDefinition, fields: readonly DataType[], what: string): void {
-  if (fields.length === 0 || fields.length > MAX_FIELDS || byteLength(fields) > MAX_LENGTH) {
-    throw badArgument(`set ${set.name}: ${what} must have 1 to ${MAX_LENGTH} bytes`);
+  if (
+    fields.length === 0 ||
+    fields.length > MAX_FIELDS ||
+    byteLength(fields) > NFT_DATA_VALUE_MAXLEN
+  ) {
+    throw badArgument(`set ${set.name}: ${what} must have 1 to ${NFT_DATA_VALUE_MAXLEN} bytes`);
   }
 }

@@ -52,13 +52,11 @@ const NODE = {
   status: { addresses: [{ type: 'InternalIP', address: '192.168.0.1' }] },
 };
 
-/** Paths of all values inside a value, its own (empty) one included. */
-function paths(value: unknown): readonly (readonly string[])[] {
-  if (typeof value !== 'object' || value === null) return [[]];
-  const inner = Object.entries(value).flatMap(([key, item]) =>
-    paths(item).map((path) => [key, ...path]),
-  );
-  return [[], ...inner];
+/** Paths of all values inside a value, its own included. */
+function paths(value: unknown, own: readonly string[] = []): readonly (readonly string[])[] {
+  if (typeof value !== 'object' || value === null) return [own];
+  const inner = Object.entries(value).flatMap(([key, item]) => paths(item, [...own, key]));
+  return [own, ...inner];
 }
 
 /** A copy of a value with another value in one place. */

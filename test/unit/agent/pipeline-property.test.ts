@@ -57,11 +57,12 @@ const event: fc.Arbitrary<Event> = fc.oneof(
   fc.record({ kind: fc.constant('turns' as const) }),
 );
 
+function ignore(): void {}
+
 /** An agent's middle over a kernel of its own. */
 function build(): { pipeline: Pipeline; plane: FakePlane; clock: FakeClock } {
   const plane = new FakePlane();
   const clock = new FakeClock();
-  const ignore = (): void => undefined;
   const pipeline = new Pipeline({
     plane,
     view: VIEW,

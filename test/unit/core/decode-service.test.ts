@@ -226,6 +226,17 @@ const CASES: readonly Case[] = [
     problems: ['spec.ports[0].name', 'spec.ports[1].name', 'spec.ports[2].name'],
   },
   {
+    name: 'names of 63 and 64 characters',
+    spec: {
+      ports: [
+        { name: 'a'.repeat(63), port: 80 },
+        { name: 'a'.repeat(64), port: 81 },
+      ],
+    },
+    object: { ports: [port({ name: 'a'.repeat(63) })] },
+    problems: ['spec.ports[1].name'],
+  },
+  {
     name: 'a node port out of range leaves the port',
     spec: { ports: [{ port: 80, nodePort: 70_000 }] },
     problems: ['spec.ports[0].nodePort'],
@@ -379,6 +390,11 @@ const UNUSABLE: readonly (readonly [name: string, value: unknown, field: string]
   ['a slash in the name', { metadata: { name: 'a/b' } }, 'metadata.name'],
   ['a quote in the name', { metadata: { name: 'a"b' } }, 'metadata.name'],
   ['a name of 254 characters', { metadata: { name: 'a'.repeat(254) } }, 'metadata.name'],
+  [
+    'a namespace of 64 characters',
+    { metadata: { name: 'a', namespace: 'b'.repeat(64) } },
+    'metadata.namespace',
+  ],
   ['a bad namespace', { metadata: { name: 'a', namespace: 'B' } }, 'metadata.namespace'],
 ];
 

@@ -9,7 +9,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { ManifestError } from '../../../src/manifests/errors.ts';
 import {
@@ -57,7 +57,10 @@ class Desk implements Disposable {
 
   problems(): readonly string[] {
     return this.updates.flatMap(({ problems }) =>
-      problems.map(({ file, line, field, message }) => `${file}:${line}:${field}: ${message}`),
+      problems.map(({ file, line, field, message }) => {
+        assert.equal(dirname(file), this.folder);
+        return `${basename(file)}:${line}:${field}: ${message}`;
+      }),
     );
   }
 
@@ -232,7 +235,7 @@ test('a kind that is not read is named once for each file', async () => {
   await desk.open();
   assert.deepEqual(
     desk.updates.flatMap(({ ignored }) => ignored),
-    [{ file: 'a.yaml', type: 'v1 ConfigMap' }],
+    [{ file: desk.file('a.yaml'), type: 'v1 ConfigMap' }],
   );
   desk.write('a.yaml', `${map}---\n${serviceYaml({ name: 'a' })}`);
   await desk.changed('+a:80');

@@ -1,0 +1,188 @@
+/** Turns what happens into log lines, and says the same thing once only. */
+import { type ObjectKey, objectKey } from '../core/model.ts';
+import type { Conflict } from '../core/route-table.ts';
+import type { ObjectChange } from '../manifests/catalog.ts';
+import type { ManifestProblem } from '../manifests/ledger.ts';
+import type { ManifestUpdate } from '../manifests/source.ts';
+import type { DriftReport } from '../planes/plane.ts';
+import type { AgentConfig } from './config.ts';
+import { describeError } from './describe-error.ts';
+import type { FlowCleanerEvents } from './flow-cleaner.ts';
+import type { Logger } from './log.ts';
+import type { NodeDescription } from './node.ts';
+import type { Programmed } from './pipeline.ts';
+import { ReportOnce } from './report-once.ts';
+
+/** Problems of one update that are written out; a file in a wrong format has thousands. */
+const MAX_PROBLEMS = 20;
+/** Services that are named in a line. */
+const MAX_NAMES = 3;
+/** Verbosity at which every batch has a line. */
+const CHATTY = 2;
+
+interface Inventory {
+  readonly services: Set<string>;
+  /** Number of endpoints by slice. */
+  readonly endpoints: Map<string, number>;
+}
+
+/** The agent's log. */
+export class Reporter implements FlowCleanerEvents {
+  readonly #config: AgentConfig;
+  readonly #agent: Logger;
+  readonly #manifests: Logger;
+  readonly #pipeline: Logger;
+  readonly #once = new ReportOnce();
+  /** What is there at the start; `undefined` once that was told. */
+  #initial: Inventory | undefined = { services: new Set(), endpoints: new Map() };
+  #nodePortAddresses = '';
+
+  constructor(config: AgentConfig, log: Logger) {
+    this.#config = config;
+    this.#agent = log.part('agent');
+    this.#manifests = log.part('manifests');
+    this.#pipeline = log.part('pipeline');
+  }
+
+  /** New facts about the node. */
+  node({ view, problems }: NodeDescription): void {
+    this.#nodePortAddresses = view.nodePortAddresses.join(',');
+    for (const problem of this.#once.news('node', problems)) this.#agent.warning(problem);
+  }
+
+  /** What the manifests brought. */
+  manifests({ changes, problems, ignored }: ManifestUpdate): void {
+    for (const change of changes) this.#take(change);
+    for (const { file, type } of ignored) {
+      this.#manifests.info('Ignored a kind that is not read', { file, type });
+    }
+    for (const problem of problems.slice(0, MAX_PROBLEMS)) this.#problem(problem);
+    const more = problems.length - MAX_PROBLEMS;
+    if (more > 0) this.#manifests.warning('More problems are not listed', { problems: more });
+  }
+
+  /** The kernel has a batch. */
+  programmed(programmed: Programmed): void {
+    const { how, services, routes, operations, batches } = programmed;
+    if (this.#pipeline.v(CHATTY)) {
+      this.#pipeline.info('Programmed', {
+        how,
+        services: nameSome(services),
+        routes,
+        operations,
+        batches,
+        kernel_ms: round(programmed.kernelMs),
+        latency_ms: round(programmed.latencyMs),
+      });
+    }
+    if (this.#initial === undefined) return;
+    const { services: known, endpoints } = this.#initial;
+    this.#initial = undefined;
+    const { mode, manifests, nodeName } = this.#config;
+    this.#agent.info('Serving', {
+      mode,
+      manifests,
+      node: nodeName,
+      services: known.size,
+      endpoints: endpoints.values().reduce((sum, count) => sum + count, 0),
+      routes,
+      node_ports_on: this.#nodePortAddresses,
+      ms: round(programmed.latencyMs),
+    });
+  }
+
+  /** A call to the data plane failed. */
+  failure(error: unknown, retryMs: number): void {
+    const text = describeError(error);
+    for (const news of this.#once.news('plane', [text])) {
+      this.#pipeline.error(
+        'Programming failed; what is programmed stays, everything is tried again',
+        {
+          err: news,
+          retry_ms: retryMs,
+        },
+      );
+    }
+  }
+
+  /** The first success after failures. */
+  recovered(): void {
+    this.#once.news('plane', []);
+    this.#pipeline.info('Programming works again');
+  }
+
+  /** The kernel was compared with what was programmed. */
+  verified({ drift, operations }: DriftReport): void {
+    if (drift.length === 0 && !this.#pipeline.v(CHATTY)) return;
+    if (drift.length === 0) this.#pipeline.info('Verified', { operations });
+    else
+      this.#pipeline.warning('Somebody else changed our rules; repaired', {
+        operations,
+        drift: drift.join('; '),
+      });
+  }
+
+  /** All that cannot be served of a Service. */
+  problems(service: ObjectKey, problems: readonly string[]): void {
+    for (const problem of this.#once.news(service, problems)) {
+      this.#pipeline.warning('A part of a Service is not served', { service, problem });
+    }
+  }
+
+  /** A frontend that two Services claim. */
+  conflict({ frontend, winner, loser }: Conflict): void {
+    this.#pipeline.warning('Two Services ask for the same address and port', {
+      frontend,
+      served: winner,
+      not_served: loser,
+    });
+  }
+
+  /** Stale UDP flows are gone. */
+  onCleaned(deleted: number, milliseconds: number): void {
+    this.#once.news('flows', []);
+    if (!this.#pipeline.v(CHATTY)) return;
+    this.#pipeline.info('Deleted stale UDP flows', { flows: deleted, ms: round(milliseconds) });
+  }
+
+  /** Stale UDP flows could not be deleted. */
+  onFailure(error: unknown): void {
+    for (const err of this.#once.news('flows', [describeError(error)])) {
+      this.#pipeline.error('Stale UDP flows were not deleted; clients may have to reconnect', {
+        err,
+      });
+    }
+  }
+
+  #problem({ file, line, field, object, message, lastGoodStays }: ManifestProblem): void {
+    this.#manifests.warning('Problem in a manifest', {
+      at: line === undefined ? file : `${file}:${line}`,
+      field: field === '' ? undefined : field,
+      object,
+      problem: message,
+      in_force: lastGoodStays ? 'the last good state' : undefined,
+    });
+  }
+
+  #take({ type, item }: ObjectChange): void {
+    if (this.#initial === undefined || item.kind === 'Node') return;
+    const { services, endpoints } = this.#initial;
+    const key = objectKey(item.object.namespace, item.object.name);
+    if (item.kind === 'Service') {
+      if (type === 'set') services.add(key);
+      else services.delete(key);
+    } else if (type === 'set') endpoints.set(key, item.object.endpoints.length);
+    else endpoints.delete(key);
+  }
+}
+
+function nameSome(services: readonly ObjectKey[]): string {
+  const more = services.length - MAX_NAMES;
+  const names = services.slice(0, MAX_NAMES).join(',');
+  return more > 0 ? `${names} and ${more} more` : names;
+}
+
+/** To hundredths. */
+function round(milliseconds: number): number {
+  return Math.round(milliseconds * 100) / 100;
+}

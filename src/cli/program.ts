@@ -1,0 +1,36 @@
+/** The command line: which commands there are, and which exit code an outcome has. */
+import { Command, CommanderError } from 'commander';
+import packageJson from '../../package.json' with { type: 'json' };
+import { describeError, errorCode } from '../agent/describe-error.ts';
+import { addCleanupCommand } from './cleanup.ts';
+import { addProxyCommand } from './proxy.ts';
+
+/** 0: done. 1: refused or failed. 2: the command line is wrong. */
+export type ExitCode = 0 | 1 | 2;
+
+/** All commands and their flags. */
+export function buildProgram(): Command {
+  const program = new Command('switchyard')
+    .description(packageJson.description)
+    .version(packageJson.version, '--version')
+    .helpOption('-h, --help', 'say how to use it')
+    .helpCommand(false)
+    .showHelpAfterError('(--help says more)')
+    .exitOverride();
+  addProxyCommand(program);
+  addCleanupCommand(program);
+  return program;
+}
+
+/** Runs a command line (without the names of node and of the program). Writes to stdout and stderr. */
+export async function runProgram(args: readonly string[]): Promise<ExitCode> {
+  try {
+    await buildProgram().parseAsync(args, { from: 'user' });
+    return 0;
+  } catch (error) {
+    // Commander has written its message, or the help that was asked for.
+    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
+    process.stderr.write(`switchyard: ${describeError(error)}\n`);
+    return errorCode(error) === 'SY_CONFIG_INVALID' ? 2 : 1;
+  }
+}

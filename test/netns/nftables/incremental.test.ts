@@ -1,0 +1,142 @@
+/**
+ * Any sequence of object events leaves the same in the kernel as building from the final objects at once, up
+ * to the numbering of slots, which means nothing. Runs on the real kernel in a network namespace of its own.
+ */
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import fc from 'fast-check';
+import type { PlaneSettings } from '../../../src/core/node.ts';
+import { RouteTable } from '../../../src/core/route-table.ts';
+import type { RouteChange } from '../../../src/core/route.ts';
+import { select } from '../../../src/core/select/select.ts';
+import { ObjectStore } from '../../../src/core/store.ts';
+import { openKernelIo } from '../../../src/kernel/koffi-io.ts';
+import { openNftablesPlane } from '../../../src/planes/nftables/plane.ts';
+import type { DataPlane, ProgrammedFrontend } from '../../../src/planes/plane.ts';
+import { inNamespace } from '../../lab/in-namespace.ts';
+import { type ObjectEvent, arbitraryBatches, initialView } from '../../property/arbitraries.ts';
+
+const SETTINGS: PlaneSettings = {
+  families: ['IPv4', 'IPv6'],
+  masqueradeAll: false,
+  localTraffic: {},
+};
+
+/** Objects, Routes and the changes of Routes, as in the agent. */
+class Objects {
+  readonly #store = new ObjectStore();
+  readonly #table = new RouteTable();
+  #view = initialView;
+
+  get routes(): ReturnType<RouteTable['routes']> {
+    return this.#table.routes();
+  }
+
+  take(events: readonly ObjectEvent[]): readonly RouteChange[] {
+    for (const event of events) this.#takeOne(event);
+    return this.#store.takeDirty().flatMap((key) => {
+      const { service, slices } = this.#store.get(key);
+      const routes = service === undefined ? [] : select(service, slices, this.#view).routes;
+      return this.#table.replace(key, routes, service?.createdAt ?? '');
+    });
+  }
+
+  #takeOne(event: ObjectEvent): void {
+    switch (event.kind) {
+      case 'setService':
+        return this.#store.setService(event.service);
+      case 'removeService':
+        return this.#store.removeService(event.key);
+      case 'setSlice':
+        return this.#store.setSlice(event.slice);
+      case 'removeSlice':
+        return this.#store.removeSlice(event.key);
+      case 'setNodePortAddresses':
+        this.#view = { ...this.#view, nodePortAddresses: event.addresses };
+        return this.#store.markWithNodePorts();
+      case 'setZone':
+        this.#view = { ...this.#view, zone: event.zone };
+        return this.#store.markAll();
+      default:
+        return event satisfies never;
+    }
+  }
+}
+
+/** What packets can tell apart. */
+function content(frontends: readonly ProgrammedFrontend[]): readonly ProgrammedFrontend[] {
+  const sorted = <T>(target: T): T => (Array.isArray(target) ? target.toSorted() : target) as T;
+  return frontends
+    .map((frontend) => ({
+      ...frontend,
+      target: sorted(frontend.target),
+      insideTarget: sorted(frontend.insideTarget),
+      allowedSources: sorted(frontend.allowedSources),
+    }))
+    .toSorted((a, b) => (key(a) < key(b) ? -1 : 1));
+}
+
+function key({ frontend, protocol }: ProgrammedFrontend): string {
+  return `${frontend} ${protocol}`;
+}
+
+inNamespace(import.meta, () => {
+  const io = openKernelIo();
+  const planes: DataPlane[] = [];
+  const open = (): DataPlane => {
+    const plane = openNftablesPlane(io);
+    planes.push(plane);
+    return plane;
+  };
+  after(async () => {
+    await open().remove();
+    for (const plane of planes) plane.close();
+  });
+
+  void test('events one by one leave the same in the kernel as the final objects at once', async () => {
+    const plane = open();
+    const fresh = open();
+    await fc.assert(
+      fc.asyncProperty(arbitraryBatches, async (batches) => {
+        await plane.remove();
+        const objects = new Objects();
+        await plane.open(SETTINGS, []);
+        for (const events of batches) await plane.apply(objects.take(events));
+        assert.equal(plane.disturbed(), false, 'our own changes are told from those of others');
+        const incremental = content(await plane.inspect());
+        assert.deepEqual((await plane.verify()).drift, [], 'the kernel holds what was programmed');
+        await fresh.remove();
+        await fresh.open(SETTINGS, objects.routes);
+        assert.deepEqual(incremental, content(await fresh.inspect()));
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  void test('what one run left, another with other objects makes its own', async () => {
+    const first = open();
+    const second = open();
+    const fresh = open();
+    await fc.assert(
+      fc.asyncProperty(arbitraryBatches, arbitraryBatches, async (before, now) => {
+        const left = new Objects();
+        left.take(before.flat());
+        await first.remove();
+        await first.open(SETTINGS, left.routes);
+
+        const objects = new Objects();
+        objects.take(now.flat());
+        await second.open(SETTINGS, objects.routes);
+        assert.deepEqual((await second.verify()).drift, []);
+        const adopted = content(await second.inspect());
+        const again = await second.open(SETTINGS, objects.routes);
+        assert.equal(again.operations, 0, 'nothing is written when nothing differs');
+
+        await fresh.remove();
+        await fresh.open(SETTINGS, objects.routes);
+        assert.deepEqual(adopted, content(await fresh.inspect()));
+      }),
+      { numRuns: 100 },
+    );
+  });
+});
