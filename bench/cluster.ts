@@ -37,7 +37,7 @@ export function clusterIp(network: number, service: number): Address {
 }
 
 /** Address of an endpoint. */
-export function endpointAddress(network: number, service: number, endpoint: number): Address {
+function endpointAddress(network: number, service: number, endpoint: number): Address {
   return offset((10 << 24) + ((128 + 8 * network) << 16), service * ENDPOINTS + endpoint + 1);
 }
 

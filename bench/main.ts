@@ -7,7 +7,7 @@ import { type RuledSite, measureConnect } from './connect.ts';
 import { measureKubeProxyShape } from './kube-proxy.ts';
 import { describeMachine } from './machine.ts';
 import { Network } from './network.ts';
-import { type Options, USAGE, UsageError, parseOptions } from './options.ts';
+import { type Options, USAGE, UsageError, commandLine, parseOptions } from './options.ts';
 import { type PlaneEffort, loadOnly, measurePlane } from './plane.ts';
 import { formatReport } from './report.ts';
 import type { KubeProxyResult, Machine, Results } from './results.ts';
@@ -78,14 +78,12 @@ async function measure(options: Options, machine: Machine): Promise<Results> {
   const sites = planSites(options, machine.nft !== undefined);
   using network = Network.open(sites.length);
 
+  const measured: RuledSite[] = [];
   for (const site of sites) {
-    if (site.rules === 'switchyard' && site.services === FEW_SERVICES) {
-      await loadOnly(network, site);
-    }
+    if (site.rules !== 'switchyard') continue;
+    if (options.sizes.includes(site.services)) measured.push(site);
+    else await loadOnly(network, site);
   }
-  const measured = sites.filter(
-    ({ rules, services }) => rules === 'switchyard' && options.sizes.includes(services),
-  );
   const plane = await measurePlane(network, measured, effort, progress);
   const kubeProxyShape: KubeProxyResult[] = [];
   for (const site of sites) {
@@ -100,11 +98,7 @@ async function measure(options: Options, machine: Machine): Promise<Results> {
     version: 1,
     startedAt: started.toISOString(),
     seconds: Math.round((Date.now() - started.getTime()) / 1000),
-    commandLine: [
-      'npm run bench',
-      ...(process.argv.length > 2 ? ['--'] : []),
-      ...process.argv.slice(2),
-    ].join(' '),
+    commandLine: commandLine(options),
     machine,
     loadAverage: { before, after },
     plane,
@@ -116,7 +110,7 @@ async function measure(options: Options, machine: Machine): Promise<Results> {
 /** One node for everything that is measured. */
 function planSites(options: Options, hasNft: boolean): readonly RuledSite[] {
   const sizes = [...new Set([FEW_SERVICES, ...options.sizes])];
-  const kubeProxySizes = hasNft ? options.kubeProxySizes : [];
+  const kubeProxySizes = hasNft ? (options.slow ? [1000, 10_000] : [1000]) : [];
   const sites: RuledSite[] = [{ node: 0, rules: 'none', services: 0 }];
   for (const services of sizes) sites.push({ node: sites.length, rules: 'switchyard', services });
   for (const services of kubeProxySizes) {

@@ -17,9 +17,8 @@ export class UsageError extends Error {}
 export interface Options {
   readonly help: boolean;
   readonly sizes: readonly number[];
-  /** Sizes at which kube-proxy's shape of rules is measured. */
-  readonly kubeProxySizes: readonly number[];
   readonly quick: boolean;
+  readonly slow: boolean;
   readonly peer: string | undefined;
   readonly json: string | undefined;
 }
@@ -41,11 +40,17 @@ export function parseOptions(args: readonly string[]): Options {
   return {
     help: values.help === true,
     sizes: [...new Set(sizes)].toSorted((a, b) => a - b),
-    kubeProxySizes: values.slow === true ? [1000, 10_000] : [1000],
     quick,
+    slow: values.slow === true,
     peer: values.peer,
     json: values.json,
   };
+}
+
+/** A command line that measures the same; without paths, for results are published. */
+export function commandLine({ sizes, quick, slow }: Options): string {
+  const flags = [...(quick ? ['--quick'] : []), ...(slow ? ['--slow'] : [])];
+  return ['npm run bench -- nftables', '--sizes', sizes.join(','), ...flags].join(' ');
 }
 
 function parse(args: readonly string[]) {

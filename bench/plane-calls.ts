@@ -18,7 +18,7 @@ export interface Memory {
   readonly heapUsed: number;
 }
 
-export interface Verification extends LongRun {
+interface Verification extends LongRun {
   /** What differed, in the plane's words; at most 20. */
   readonly drift: number;
   /** Time of the question whether somebody else wrote rules. */

@@ -14,13 +14,13 @@ export interface Site {
 /** How often things are measured. */
 export interface PlaneEffort {
   readonly loads: number;
-  /** Multiple of {@link ROUND}. */
+  /** A multiple of 50. */
   readonly changes: number;
   readonly verifications: number;
 }
 
 /** Sizes take turns after this many changes, so that what else the machine does meets all of them. */
-export const ROUND = 50;
+const ROUND = 50;
 const WARM_UP_ROUNDS = 2;
 
 type Worker = LineProcess<PlaneCalls>;

@@ -16,6 +16,7 @@ const privateRun = 'mount -t tmpfs tmpfs /run && mkdir /run/netns && exec "$0" "
 const programs = [
   ['ip', 'iproute2'],
   ['nft', 'nftables'],
+  ['setpriv', 'util-linux'],
 ] as const;
 
 /** True when this demo made itself root of a user namespace. */

@@ -43,7 +43,7 @@ export class World {
     process.on('exit', this.#abandon);
   }
 
-  /** Builds it, without the proxy. `ready` is told what exists. */
+  /** Builds it, without the proxy. */
   static async open(): Promise<World> {
     const lab = await Lab.open();
     try {
@@ -107,7 +107,9 @@ export class World {
   }
 
   #watch(title: string, command: string, args: readonly string[]): WatchedProcess {
-    const inNode = ['netns', 'exec', this.#lab.namespace('node'), command, ...args];
-    return WatchedProcess.start(title, 'ip', inNode);
+    const inNode = ['netns', 'exec', this.#lab.namespace('node')];
+    // Should somebody kill the demo outright, the kernel ends this process too.
+    const mortal = ['setpriv', '--pdeathsig', 'KILL', command, ...args];
+    return WatchedProcess.start(title, 'ip', [...inNode, ...mortal]);
   }
 }

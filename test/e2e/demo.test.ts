@@ -111,7 +111,7 @@ function assertWholeStory(output: string): void {
     /search\.yaml: Service added +[\d.]+ ms/,
     /new proxy: .*0 objects written/,
     /connections through steps 4 and 5, 0 failed/,
-    /map service-ips/,
+    /\$ nft list map ip switchyard service-ips\n +elements = \{ 10\.96\.0\.10 \. udp \. 53 /,
     /It is over:.*\n$/,
   ]) {
     assert.match(output, expected);

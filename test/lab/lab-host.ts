@@ -8,7 +8,6 @@ import type {
   ProbeResult,
 } from './agent/calls.ts';
 import type { LineProcess } from './line-process.ts';
-import type { HostName } from './topology.ts';
 
 /** A TCP connection kept open by a host. */
 export interface KeptConnection {
@@ -22,11 +21,9 @@ export interface KeptConnection {
 const patience = 5000;
 
 export class LabHost {
-  readonly name: HostName;
   readonly #agent: LineProcess<AgentCalls>;
 
-  constructor(name: HostName, agent: LineProcess<AgentCalls>) {
-    this.name = name;
+  constructor(agent: LineProcess<AgentCalls>) {
     this.#agent = agent;
   }
 

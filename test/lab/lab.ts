@@ -76,7 +76,7 @@ export class Lab {
           [],
         );
         processes.push(agent);
-        return new LabHost(host, agent);
+        return new LabHost(agent);
       };
       const hosts = {
         node: start('node'),

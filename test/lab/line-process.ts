@@ -82,15 +82,6 @@ export class LineProcess<Calls extends CallTable> {
     return new LineProcess<Calls>(title, spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'] }));
   }
 
-  get pid(): number | undefined {
-    return this.#child.pid;
-  }
-
-  /** What the child wrote to its standard error lately. */
-  get stderr(): string {
-    return this.#stderr;
-  }
-
   /** Asks for one call. Rejects when the call throws in the child, or the child ends first. */
   async call<Name extends keyof Calls & string>(
     name: Name,
@@ -106,8 +97,8 @@ export class LineProcess<Calls extends CallTable> {
   }
 
   /** Kills the child and waits until it is gone. */
-  async kill(signal: 'SIGKILL' | 'SIGTERM' = 'SIGKILL'): Promise<void> {
-    this.#child.kill(signal);
+  async kill(): Promise<void> {
+    this.killNow();
     await this.#exited;
   }
 

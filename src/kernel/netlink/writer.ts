@@ -124,6 +124,7 @@ export class NetlinkWriter {
 
   /** A signed 32-bit number in network order (verdicts, hook priorities). */
   i32be(type: number, value: number): void {
+    if ((value | 0) !== value) throw badArgument(`${value} is not a signed 32-bit integer`);
     this.u32be(type, value >>> 0);
   }
 

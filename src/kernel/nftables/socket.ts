@@ -3,7 +3,7 @@ import { ERRNO, isKernelError, systemError } from '../errors.ts';
 import type { KernelIo } from '../io.ts';
 import { NETLINK_NETFILTER, NLM_F } from '../netlink/constants.ts';
 import type { MessageCursor } from '../netlink/reader.ts';
-import { NetlinkSocket, type Refusal } from '../netlink/socket.ts';
+import { NetlinkSocket } from '../netlink/socket.ts';
 import { NetlinkWriter } from '../netlink/writer.ts';
 import type { NftBatch } from './batch.ts';
 import {
@@ -121,7 +121,7 @@ export class NftSocket {
     const first = this.#socket.sequences(batch.messageCount + 2);
     const { bytes, last } = batch.encode(first, expectedGeneration);
     const refusals = this.#socket.exchange(bytes, first, last, doing);
-    const refusal = firstOf(refusals);
+    const [refusal] = refusals;
     if (refusal === undefined) return;
     const what =
       refusal.sequence === first
@@ -330,12 +330,4 @@ export class NftSocket {
 
 function noAttributes(): void {
   // All objects of the family.
-}
-
-/**
- * The refusal to report: a failed commit is told by the first message after the others were accepted, so
- * the order of the answers is that of the sequence numbers only among the rest.
- */
-function firstOf(refusals: readonly Refusal[]): Refusal | undefined {
-  return refusals.toSorted((a, b) => a.sequence - b.sequence)[0];
 }

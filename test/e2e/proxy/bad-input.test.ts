@@ -16,16 +16,16 @@ const broken: readonly (readonly [string, string | Uint8Array, RegExp])[] = [
   [
     'a duplicate key',
     `${serviceYaml('web', '10.96.0.1')}kind: Service\n`,
-    /web\.yaml:11" problem="the key kind is there twice/,
+    /web\.yaml:12" problem="the key kind is there twice/,
   ],
   [
     'a text for a number',
     shop('web', '10.96.0.1').replace('port: 80', 'port: http'),
-    /web\.yaml:10" field="spec\.ports\[0\]\.port" object="Service shop\/web" problem=".*http/,
+    /web\.yaml:11" field="spec\.ports\[0\]\.port" object="Service shop\/web" problem=".*http/,
   ],
   [
     'a list for an object',
-    serviceYaml('web', '10.96.0.1').replace(/spec:\n[^]*/, 'spec: []\n'),
+    shop('web', '10.96.0.1').replace(/spec:\n[^]*?---/, 'spec: []\n---'),
     /web\.yaml:6" field="spec" object="Service shop\/web"/,
   ],
   [

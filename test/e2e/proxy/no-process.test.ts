@@ -4,20 +4,22 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
-import { shop, sliceYaml } from './manifests.ts';
+import { serviceYaml, shop, sliceYaml } from './manifests.ts';
 import { NodeUnderTest, missing } from './node-under-test.ts';
 
 const noStrace =
   spawnSync('strace', ['--version']).error === undefined ? undefined : 'needs strace';
 const reason = missing ?? noStrace;
 
+function dns(addresses: readonly string[]): string {
+  const text = `${serviceYaml('dns', '10.96.0.10', 53)}---\n${sliceYaml('dns', addresses)}`;
+  return text
+    .replace('    port: 53', '    port: 53\n    protocol: UDP')
+    .replace('  port: 8080', '  port: 8080\n  protocol: UDP');
+}
+
 test('no change starts a process', reason === undefined ? {} : { skip: reason }, async () => {
   using node = new NodeUnderTest();
-  const dns = (addresses: readonly string[]): string =>
-    `${shop('dns', '10.96.0.10', 53)}---\n${sliceYaml('dns', addresses)}`.replaceAll(
-      'name: http\n',
-      'name: http\n    protocol: UDP\n',
-    );
   node.write('web.yaml', shop('web', '10.96.0.1'));
   const proxy = node.proxy();
   await proxy.logged(/"Programmed" /);

@@ -26,6 +26,9 @@ export const missing =
 export const nodeName = 'node-1';
 export const nodeAddress = '192.0.2.1';
 
+/** A test fails when it waits longer for a line. */
+const patienceMs = 20_000;
+
 let count = 0;
 
 /** One node; everything of it goes with it. */
@@ -138,13 +141,15 @@ export class ProxyProcess {
 
   /** The next line that matches, behind the one that was waited for last. */
   async logged(pattern: RegExp): Promise<string> {
+    const deadline = AbortSignal.timeout(patienceMs);
+    deadline.addEventListener('abort', () => this.#wake());
     for (;;) {
       while (this.#cursor < this.lines.length) {
         const line = this.lines[this.#cursor++] ?? '';
         if (pattern.test(line)) return line;
       }
-      if (this.#isOver)
-        throw new Error(`the proxy ended without logging ${pattern}:\n${this.lines.join('\n')}`);
+      if (this.#isOver || deadline.aborted)
+        throw new Error(`the proxy did not log ${pattern} but:\n${this.lines.join('\n')}`);
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });

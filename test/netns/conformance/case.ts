@@ -46,7 +46,7 @@ export interface Step {
 /** A behaviour. It starts from no objects and the default set-up, and runs once for each family. */
 export interface ConformanceCase {
   readonly name: string;
-  /** Commands of the machine the case cannot do without. */
-  readonly needs?: readonly 'nft'[];
+  /** It looks at the kernel, or damages what is there, with the plane's own tools. */
+  readonly usesTools?: true;
   readonly steps: (at: Place) => readonly Step[];
 }

@@ -2,6 +2,9 @@
  * Every behaviour of the proxy, over every data plane and both families, with real packets between namespaces.
  * One lab serves all cases of a plane: each starts from no objects, with addresses nobody used before.
  */
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import type { Family } from '../../../src/core/ip.ts';
 import { Lab, labReason } from '../../lab/lab.ts';
@@ -33,7 +36,17 @@ async function runSteps(
   }
 }
 
+/** Which of these commands the machine lacks, as a reason to skip. */
+function missingTools(tools: readonly string[]): string | undefined {
+  const path = process.env['PATH'] ?? '';
+  const missing = tools.filter(
+    (tool) => !path.split(':').some((folder) => existsSync(join(folder, tool))),
+  );
+  return missing.length === 0 ? undefined : `needs ${missing.join(', ')}`;
+}
+
 for (const plane of planes) {
+  const missing = missingTools(plane.tools);
   describe(`${plane.name} conformance`, { skip: labReason() ?? false }, () => {
     let lab: Lab;
     let world: World;
@@ -47,9 +60,15 @@ for (const plane of planes) {
       await lab.close();
     });
 
+    test('the kernel has what the plane needs', async () => {
+      for (const { name, ok, detail } of await world.capabilities()) {
+        assert.ok(ok, `${name}: ${detail}`);
+      }
+    });
+
     for (const each of cases) {
       for (const family of families) {
-        const skip = plane.skips[each.name] ?? false;
+        const skip = plane.skips[each.name] ?? (each.usesTools && missing) ?? false;
         test(`${each.name}, ${family}`, { skip }, async () => {
           try {
             await runSteps(world, each, family, ++number);

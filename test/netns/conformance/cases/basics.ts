@@ -129,7 +129,10 @@ export const basics: readonly ConformanceCase[] = [
       },
       {
         when: 'the slice moves to another Service',
-        set: [slice(at, ['pod-a'], { name: 'web-1', service: 'other' }), slice(at, ['pod-b'], { name: 'web-9' })],
+        set: [
+          slice(at, ['pod-a'], { name: 'web-1', service: 'other' }),
+          slice(at, ['pod-b'], { name: 'web-9' }),
+        ],
         expect: [{ from: 'client', to: [at.clusterIP(), 80], reaches: ['pod-b'] }],
       },
     ],

@@ -221,7 +221,7 @@ export const content: readonly ConformanceCase[] = [
   },
   {
     name: 'nft lists the rules readably, and takes back what it listed',
-    needs: ['nft'],
+    usesTools: true,
     steps: (at) => [
       {
         set: [

@@ -57,23 +57,16 @@ function dump(world: World): string {
   return world.shell('node', world.plane.dump);
 }
 
-/** A table of somebody else's, with the same hooks. */
-function foreign(at: Place): string {
-  const table = at.family === 'IPv4' ? 'ip' : 'ip6';
-  return `nft -f - <<'END'
-    table ${table} somebody-else {
-      set theirs { type inet_service; elements = { 1, 2, 3 } }
-      chain pre { type nat hook prerouting priority -90; tcp dport @theirs drop; }
-      chain post { type filter hook postrouting priority 90; }
-    }
-    table inet switchyard-like {
-      chain switchyard { }
-    }
-END`;
+/** Does something while objects of another program are there. */
+async function besideOthers(world: World, at: Place, act: () => Promise<void>): Promise<void> {
+  const { add, remove } = world.plane.foreign;
+  world.shell('node', add(at.family, at.clusterIP()));
+  try {
+    await act();
+  } finally {
+    world.shell('node', remove(at.family, at.clusterIP()));
+  }
 }
-
-const removeForeign = (at: Place): string =>
-  `nft delete table ${at.family === 'IPv4' ? 'ip' : 'ip6'} somebody-else; nft delete table inet switchyard-like`;
 
 export const resilience: readonly ConformanceCase[] = [
   {
@@ -144,18 +137,21 @@ export const resilience: readonly ConformanceCase[] = [
   },
   {
     name: 'damage done by others is noticed, reported and repaired',
+    usesTools: true,
     steps: (at) => [
       {
         set: objects(at),
         expect: works(at),
         check: async (world) => {
           assert.deepEqual((await world.verify()).drift, []);
-          for (const { name, script } of world.plane.tampering) {
+          for (const { name, script, namesClusterIP } of world.plane.tampering) {
             const kept = await world.connect('client', [at.clusterIP(1), 80]);
             world.shell('node', script(at.family, at.clusterIP(1)));
             assert.equal(await world.disturbed(), true, name);
             const { drift } = await world.verify();
             assert.notDeepEqual(drift, [], name);
+            if (namesClusterIP)
+              assert.ok(drift.join('\n').includes(at.clusterIP(1)), drift.join('\n'));
             await world.expect(works(at)).catch((cause: unknown) => {
               throw new Error(`after ${name}: ${String(cause)}`, { cause });
             });
@@ -170,6 +166,7 @@ export const resilience: readonly ConformanceCase[] = [
   },
   {
     name: 'a change that meets damage done by others is programmed all the same',
+    usesTools: true,
     steps: (at) => [
       {
         set: objects(at),
@@ -199,55 +196,51 @@ export const resilience: readonly ConformanceCase[] = [
   },
   {
     name: 'rules of other programs are left alone by everything the proxy does',
-    needs: ['nft'],
+    usesTools: true,
     steps: (at) => [
       {
         set: objects(at),
         check: async (world) => {
-          world.shell('node', foreign(at));
-          const table = at.family === 'IPv4' ? 'ip' : 'ip6';
-          const list = (): string =>
-            world.shell(
-              'node',
-              `nft -a list table ${table} somebody-else; nft -a list table inet switchyard-like`,
-            );
-          const before = list();
-          await world.verify();
-          await world.change({ set: [slice(at, ['pod-c'])] });
-          await world.crash();
-          await world.recover();
-          await world.remove();
-          assert.equal(list(), before);
-          await world.setUp({});
-          await world.expect([{ from, to: [at.clusterIP(), 80], reaches: ['pod-c'] }]);
-          assert.equal(list(), before);
-          world.shell('node', removeForeign(at));
+          await besideOthers(world, at, async () => {
+            const { list } = world.plane.foreign;
+            const theirs = (): string => world.shell('node', list(at.family, at.clusterIP()));
+            const before = theirs();
+            await world.verify();
+            await world.change({ set: [slice(at, ['pod-c'])] });
+            await world.crash();
+            await world.recover();
+            await world.remove();
+            assert.equal(theirs(), before);
+            await world.setUp({});
+            await world.expect([{ from, to: [at.clusterIP(), 80], reaches: ['pod-c'] }]);
+            assert.equal(theirs(), before);
+          });
         },
       },
     ],
   },
   {
     name: 'removal leaves nothing behind and can be asked for again',
-    needs: ['nft'],
+    usesTools: true,
     steps: (at) => [
       {
         set: objects(at),
         check: async (world) => {
           await world.remove();
-          world.shell('node', foreign(at));
-          const before = dump(world);
-          await world.setUp({});
-          await world.expect(works(at));
-          assert.notEqual(dump(world), before);
-          assert.equal(await world.remove(), true);
-          assert.equal(dump(world), before);
-          assert.equal(await world.remove(), false);
-          assert.deepEqual(await world.inspect(), []);
-          await world.expect([
-            { from, to: [at.clusterIP(1), 80], fails: 'timeout' },
-            { from: 'client', to: [nodeAddress[at.family], at.nodePort()], fails: 'refused' },
-          ]);
-          world.shell('node', removeForeign(at));
+          await besideOthers(world, at, async () => {
+            const before = dump(world);
+            await world.setUp({});
+            await world.expect(works(at));
+            assert.notEqual(dump(world), before);
+            assert.equal(await world.remove(), true);
+            assert.equal(dump(world), before);
+            assert.equal(await world.remove(), false);
+            assert.deepEqual(await world.inspect(), []);
+            await world.expect([
+              { from, to: [at.clusterIP(1), 80], fails: 'timeout' },
+              { from: 'client', to: [nodeAddress[at.family], at.nodePort()], fails: 'refused' },
+            ]);
+          });
           await world.setUp({});
           await world.expect(works(at));
         },
