@@ -1,6 +1,6 @@
 /** The demo's steps in their order. */
 import type { Screen } from './screen.ts';
-import { showAffinity } from './steps/affinity.ts';
+import { affinityConnections, showAffinity } from './steps/affinity.ts';
 import { showAnswers } from './steps/answers.ts';
 import { showChanges } from './steps/changes.ts';
 import { showKernel } from './steps/kernel.ts';
@@ -23,11 +23,13 @@ export async function tellStory(
   showHosts(screen);
   onStep('the proxy starts');
   await showFirstLoad(world, screen);
-  step('1  Every Service answers on each of its addresses; connections spread over its endpoints');
+  step("1  Connections to each kind of address spread over the Service's endpoints");
   await showAnswers(world, screen);
   step('2  What nobody serves is refused at once; what is not allowed gets no answer');
   await showRefusals(world, screen);
-  step('3  Session affinity: 50 connections of each client to cart 10.96.0.30:80');
+  step(
+    `3  Session affinity: ${affinityConnections} connections of each client to cart 10.96.0.30:80`,
+  );
   await showAffinity(world, screen);
   step('4  Files are edited while a client opens connections without a pause');
   const traffic = await Traffic.begin(world, 'pod-d');

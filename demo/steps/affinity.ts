@@ -6,7 +6,8 @@ import { frontends, podAddress } from '../shop.ts';
 import { paint, type Screen } from '../screen.ts';
 import type { World } from '../world.ts';
 
-const connections = 50;
+/** Connections of each client. */
+export const affinityConnections = 50;
 
 const clients: readonly { readonly host: HostName; readonly address: string }[] = [
   { host: 'client', address: clientAddress.IPv4 },
@@ -19,9 +20,9 @@ const clients: readonly { readonly host: HostName; readonly address: string }[] 
 export async function showAffinity(world: World, screen: Screen): Promise<void> {
   const pairs: string[] = [];
   for (const { host, address } of clients) {
-    screen.progress(`${connections} times from ${address} to cart`);
+    screen.progress(`${affinityConnections} times from ${address} to cart`);
     const results = await visit(world, host, frontends.cart, {
-      count: connections,
+      count: affinityConnections,
       sourceAddress: address,
     });
     const reached = new Set(allAnswered(frontends.cart, results).map(({ server }) => server));

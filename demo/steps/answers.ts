@@ -1,11 +1,10 @@
-/** Step 1: every address of every Service answers, all endpoints take their share, and whom they see. */
+/** Step 1: each kind of address answers, all endpoints take their share, and whom they see. */
 import { allAnswered, evenSpread, visit } from '../expect.ts';
 import { claim } from '../failure.ts';
-import { addressAndPort, frontends, podNames, type Frontend } from '../shop.ts';
+import { addressAndPort, frontends, podAddress, podNames, type Frontend } from '../shop.ts';
 import { count, paint, type Column, type Screen } from '../screen.ts';
 import type { World } from '../world.ts';
 import { clientAddress, nodeAddress, type HostName } from '../../test/lab/topology.ts';
-import { podAddress } from '../shop.ts';
 
 interface Row {
   readonly from: HostName;

@@ -4,8 +4,8 @@ import { checkMode } from '../agent/config.ts';
 import { openKernelIo } from '../kernel/koffi-io.ts';
 import { openNftablesPlane } from '../planes/nftables/plane.ts';
 
-/** Adds the command. */
-export function addCleanupCommand(program: Command): void {
+/** Adds the command. `print` takes what it says on success. */
+export function addCleanupCommand(program: Command, print: (text: string) => void): void {
   program
     .command('cleanup')
     .summary('remove all rules of switchyard from this machine')
@@ -21,7 +21,7 @@ export function addCleanupCommand(program: Command): void {
         const text = found
           ? `Removed all ${mode} rules of switchyard.`
           : `There were no ${mode} rules of switchyard.`;
-        process.stdout.write(`${text}\n`);
+        print(`${text}\n`);
       } finally {
         plane.close();
       }

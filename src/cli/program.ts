@@ -8,29 +8,35 @@ import { addProxyCommand } from './proxy.ts';
 /** 0: done. 1: refused or failed. 2: the command line is wrong. */
 export type ExitCode = 0 | 1 | 2;
 
-/** All commands and their flags. */
-export function buildProgram(): Command {
+/** Where a command writes. */
+export interface Output {
+  readonly out: (text: string) => void;
+  readonly error: (text: string) => void;
+}
+
+function buildProgram(output: Output): Command {
   const program = new Command('switchyard')
     .description(packageJson.description)
     .version(packageJson.version, '--version')
     .helpOption('-h, --help', 'say how to use it')
     .helpCommand(false)
     .showHelpAfterError('(--help says more)')
+    .configureOutput({ writeOut: output.out, writeErr: output.error })
     .exitOverride();
-  addProxyCommand(program);
-  addCleanupCommand(program);
+  addProxyCommand(program, output.error);
+  addCleanupCommand(program, output.out);
   return program;
 }
 
-/** Runs a command line (without the names of node and of the program). Writes to stdout and stderr. */
-export async function runProgram(args: readonly string[]): Promise<ExitCode> {
+/** Runs a command line (without the names of node and of the program). */
+export async function runProgram(args: readonly string[], output: Output): Promise<ExitCode> {
   try {
-    await buildProgram().parseAsync(args, { from: 'user' });
+    await buildProgram(output).parseAsync(args, { from: 'user' });
     return 0;
   } catch (error) {
     // Commander has written its message, or the help that was asked for.
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-    process.stderr.write(`switchyard: ${describeError(error)}\n`);
+    output.error(`switchyard: ${describeError(error)}\n`);
     return errorCode(error) === 'SY_CONFIG_INVALID' ? 2 : 1;
   }
 }

@@ -14,8 +14,8 @@ import { openNftablesPlane } from '../planes/nftables/plane.ts';
 /** A process that was told to stop ends after this long at the latest, in milliseconds. */
 const STOP_MS = 900;
 
-/** Adds the command. Flags have kube-proxy's names where it has such a flag. */
-export function addProxyCommand(program: Command): void {
+/** Adds the command. Flags have kube-proxy's names where it has such a flag. `write` takes log lines. */
+export function addProxyCommand(program: Command, write: (line: string) => void): void {
   program
     .command('proxy')
     .summary('serve Services from manifests on this machine')
@@ -52,7 +52,7 @@ export function addProxyCommand(program: Command): void {
       '30s',
     )
     .option('-v, --v <level>', 'verbosity, 0 to 10; 2 logs every change', withoutEquals, '0')
-    .action(async (flags) => serve(parseConfig(flags)));
+    .action(async (flags) => serve(parseConfig(flags), write));
 }
 
 /** `-v=2` is how users of kube-proxy write it. */
@@ -60,11 +60,11 @@ function withoutEquals(value: string): string {
   return value.replace(/^=/, '');
 }
 
-async function serve(config: AgentConfig): Promise<void> {
+async function serve(config: AgentConfig, write: (line: string) => void): Promise<void> {
   const log = openLog(
     {
       verbosity: config.verbosity,
-      write: (line) => process.stderr.write(line),
+      write,
       time: () => new Date(),
       pid: process.pid,
     },

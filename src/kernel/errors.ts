@@ -154,6 +154,14 @@ export function systemError(
   );
 }
 
+/** Makes the error for a listing that changes disturbed each time. */
+export function interrupted(doing: string, attempts: number): KernelError {
+  return new KernelError(
+    `${doing}: changed while it was read, ${attempts} times in a row. Try again when fewer changes are made.`,
+    { code: 'SY_KERNEL_INTERRUPTED' },
+  );
+}
+
 /** Makes the error for an answer that breaks the rules of its format. */
 export function malformed(what: string): KernelError {
   return new KernelError(`malformed netlink message: ${what}`, { code: 'SY_KERNEL_MALFORMED' });

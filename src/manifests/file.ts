@@ -30,6 +30,9 @@ export interface ParsedFile extends FileContent {
 /** Larger files are refused: reading one would stop the process for minutes. */
 export const MAX_FILE_BYTES = 64 * 1024 * 1024;
 
+/** Leaves a byte order mark out and puts U+FFFD for what is no UTF-8. */
+const decoder = new TextDecoder();
+
 /** Lets others run after this many milliseconds of parsing. */
 const SLICE_MS = 8;
 
@@ -63,11 +66,8 @@ export async function parseFile(
   previous: ParsedFile,
   breathe: () => Promise<void>,
 ): Promise<ParsedFile> {
-  const text = new TextDecoder().decode(bytes);
-  const binary = bytes.includes(0) ? text.indexOf('\0') : -1;
-  if (binary >= 0)
-    return unusableFile('not a text file (it holds a zero byte)', lineAt(text, binary));
-  if (!isUtf8(bytes)) return unusableFile('not UTF-8 text', lineAt(text, text.indexOf('\uFFFD')));
+  const fault = findForeignBytes(bytes);
+  if (fault !== undefined) return fault;
 
   const objects = new Map<ObjectId, ManifestObject>();
   const doubtful = new Set<ObjectId>();
@@ -77,14 +77,16 @@ export async function parseFile(
   const documents = new Map<string, DocumentContent>();
   let unreadable = false;
   let sliceEnd = performance.now() + SLICE_MS;
-  for (const document of splitDocuments(text)) {
+  for (const document of splitDocuments(bytes)) {
     if (performance.now() > sliceEnd) {
       await breathe();
       sliceEnd = performance.now() + SLICE_MS;
     }
-    const digest = hash('sha1', document.text, 'base64');
+    const digest = hash('sha1', document.bytes, 'base64');
     const content =
-      documents.get(digest) ?? previous.documents.get(digest) ?? interpretDocument(document.text);
+      documents.get(digest) ??
+      previous.documents.get(digest) ??
+      interpretDocument(decoder.decode(document.bytes));
     documents.set(digest, content);
     const offset = document.line - 1;
     for (const problem of content.problems) {
@@ -111,6 +113,13 @@ function duplicate(id: ObjectId, line: number, field: string): FileProblem {
   return { line, field, message, object: id, unusable: true, key: message };
 }
 
-function lineAt(text: string, offset: number): number {
-  return 1 + countLines(text, offset);
+function findForeignBytes(bytes: Uint8Array): ParsedFile | undefined {
+  if (bytes.includes(0)) {
+    const text = decoder.decode(bytes);
+    const line = 1 + countLines(text, text.indexOf('\0'));
+    return unusableFile('not a text file (it holds a zero byte)', line);
+  }
+  if (isUtf8(bytes)) return undefined;
+  const text = decoder.decode(bytes);
+  return unusableFile('not UTF-8 text', 1 + countLines(text, text.indexOf('\uFFFD')));
 }

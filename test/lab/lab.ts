@@ -16,6 +16,7 @@ import {
   hostNames,
   linkCommands,
   nodeSysctls,
+  serverNames,
   serverPorts,
   servers,
   type HostName,
@@ -147,9 +148,8 @@ export class Lab {
   }
 
   async #startServers(): Promise<void> {
-    const names: readonly ServerName[] = ['pod-a', 'pod-b', 'pod-c', 'pod-d', 'host-net'];
     await Promise.all([
-      ...names.flatMap((name) => [
+      ...serverNames.flatMap((name) => [
         this.setListening(name, true, 'TCP', serverPorts),
         this.setListening(name, true, 'UDP', serverPorts),
       ]),

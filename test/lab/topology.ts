@@ -58,6 +58,7 @@ export const servers = {
   },
 } as const satisfies Record<string, Server>;
 export type ServerName = keyof typeof servers;
+export const serverNames: readonly ServerName[] = ['pod-a', 'pod-b', 'pod-c', 'pod-d', 'host-net'];
 
 /** Ports every echo server listens on, TCP and UDP. */
 export const serverPorts: readonly number[] = [8080, 8081];

@@ -11,13 +11,12 @@ import {
   hostNames,
   nodeAddress,
   otherClientAddress,
+  serverNames,
   servers,
-  type ServerName,
 } from '../lab/topology.ts';
 
 const skip = labReason() ?? false;
 const families = ['IPv4', 'IPv6'] as const;
-const serverNames: readonly ServerName[] = ['pod-a', 'pod-b', 'pod-c', 'pod-d', 'host-net'];
 const expectedSource = {
   client: clientAddress,
   node: nodeAddress,

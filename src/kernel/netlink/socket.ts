@@ -1,4 +1,4 @@
-import { ERRNO, KernelError, malformed, systemError } from '../errors.ts';
+import { ERRNO, KernelError, interrupted, malformed, systemError } from '../errors.ts';
 import type { KernelIo } from '../io.ts';
 import {
   AF_NETLINK,
@@ -224,10 +224,7 @@ export class NetlinkSocket {
       for (const chunk of chunks) visitDump(chunk, sequence, visit);
       return;
     }
-    throw new KernelError(
-      `${doing}: changed while it was read, ${DUMP_ATTEMPTS} times in a row. Try again when fewer changes are made.`,
-      { code: 'SY_KERNEL_INTERRUPTED' },
-    );
+    throw interrupted(doing, DUMP_ATTEMPTS);
   }
 
   /**

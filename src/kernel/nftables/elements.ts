@@ -1,5 +1,5 @@
 /** Reads set elements from NFT_MSG_NEWSETELEM messages without making an object for each. */
-import { AttributeCursor, type MessageCursor, textBetween } from '../netlink/reader.ts';
+import { AttributeCursor, textBetween } from '../netlink/reader.ts';
 import {
   NFTA_DATA,
   NFTA_LIST_ELEM,
@@ -65,11 +65,10 @@ export class ElementReader implements ElementView {
   readonly #element = new AttributeCursor(this.bytes, 0, 0);
   readonly #value = new AttributeCursor(this.bytes, 0, 0);
 
-  /** Visits every element of one message. */
-  read(message: MessageCursor, visit: (element: ElementView) => void): void {
-    const { bytes } = message;
+  /** Visits every element of one message, whose payload lies between two offsets. */
+  read(bytes: Buffer, start: number, end: number, visit: (element: ElementView) => void): void {
     this.bytes = bytes;
-    this.#message.enter(bytes, message.start + NFGENMSG_LENGTH, message.end);
+    this.#message.enter(bytes, start + NFGENMSG_LENGTH, end);
     while (this.#message.next()) {
       if (this.#message.type !== NFTA_SET_ELEM_LIST.ELEMENTS) continue;
       this.#list.enter(bytes, this.#message.start, this.#message.end);

@@ -6,18 +6,8 @@ import type { MessageCursor } from '../netlink/reader.ts';
 import { NetlinkSocket } from '../netlink/socket.ts';
 import { NetlinkWriter } from '../netlink/writer.ts';
 import type { NftBatch } from './batch.ts';
-import {
-  FAMILY_NAME,
-  NFPROTO,
-  NFTA_DATA,
-  NFTA_GEN_ID,
-  NFTA_LIST_ELEM,
-  NFTA_RULE,
-  NFTA_SET,
-  NFTA_SET_ELEM,
-  NFTA_SET_ELEM_LIST,
-  NFT_MSG,
-} from './constants.ts';
+import { FAMILY_NAME, NFPROTO, NFTA_GEN_ID, NFTA_RULE, NFTA_SET, NFT_MSG } from './constants.ts';
+import { findElements, listElements } from './element-queries.ts';
 import { type ElementInfo, ElementReader, type ElementView } from './elements.ts';
 import {
   type ChainInfo,
@@ -31,14 +21,13 @@ import {
   readTable,
 } from './info.ts';
 
+export { MAX_FIND_KEYS } from './element-queries.ts';
 export type { ElementInfo, ElementView } from './elements.ts';
 export type { ChainInfo, RuleInfo, SetInfo, TableInfo } from './info.ts';
 
 /** 128 MiB: 500,000 services' elements in one transaction. The kernel takes it only while it is sent. */
 const SEND_BYTES = 128 << 20;
 const RECEIVE_BYTES = 8 << 20;
-/** Elements asked for at once: the answers, a datagram each, must fit the receive buffer. */
-export const MAX_FIND_KEYS = 500;
 const NO_NFTABLES =
   'This kernel has no nf_tables: load the module nf_tables, or use a kernel built with CONFIG_NF_TABLES.';
 
@@ -200,7 +189,7 @@ export class NftSocket {
   elements(family: Family, table: string, set: string): readonly ElementInfo[] {
     const found: ElementInfo[] = [];
     const reader = new ElementReader();
-    this.#dumpElements(family, table, set, reader, () => {
+    listElements(this.#socket, { family, table, set }, reader, () => {
       found.push(reader.info());
     });
     return found;
@@ -216,7 +205,7 @@ export class NftSocket {
     set: string,
     visit: (element: ElementView) => void,
   ): void {
-    this.#dumpElements(family, table, set, new ElementReader(), visit);
+    listElements(this.#socket, { family, table, set }, new ElementReader(), visit);
   }
 
   /**
@@ -233,76 +222,14 @@ export class NftSocket {
     keys: readonly Uint8Array[],
     visit: (element: ElementView) => void,
   ): void {
-    const doing = `reading elements of set ${FAMILY_NAME[family]} ${table} ${set}`;
-    const reader = new ElementReader();
-    let answered = 0;
-    while (answered < keys.length) {
-      const before = answered;
-      const sequence = this.#socket.sequences(1);
-      this.#requestElements(family, table, set, keys.slice(answered), sequence);
-      const refusal = this.#socket.collect(this.#request.written(), sequence, doing, (message) => {
-        answered += 1;
-        reader.read(message, visit);
-      });
-      if (refusal === undefined) return;
-      // The kernel stops at the first key that is missing. A missing set is refused as a whole.
-      if (
-        refusal.errno !== ERRNO.ENOENT ||
-        (before === 0 && answered === 0 && !this.#hasSet(family, table, set))
-      ) {
-        throw systemError(doing, refusal.errno, { extendedAck: refusal.message });
-      }
-      answered += 1;
-    }
+    findElements(this.#socket, { family, table, set }, keys, visit, () =>
+      this.sets(family, table).some(({ name }) => name === set),
+    );
   }
 
   /** Frees the socket. The ruleset stays. */
   close(): void {
     this.#socket.close();
-  }
-
-  #hasSet(family: Family, table: string, set: string): boolean {
-    return this.sets(family, table).some(({ name }) => name === set);
-  }
-
-  #requestElements(
-    family: Family,
-    table: string,
-    set: string,
-    keys: readonly Uint8Array[],
-    sequence: number,
-  ): void {
-    const request = this.#request;
-    request.reset();
-    request.begin(NFT_MSG.GETSETELEM, NLM_F.REQUEST | NLM_F.ACK, sequence);
-    request.nfgenmsg(NFPROTO[family], 0);
-    request.string(NFTA_SET_ELEM_LIST.TABLE, table);
-    request.string(NFTA_SET_ELEM_LIST.SET, set);
-    const list = request.beginNested(NFTA_SET_ELEM_LIST.ELEMENTS);
-    for (const key of keys) {
-      const element = request.beginNested(NFTA_LIST_ELEM);
-      request.nestedBytes(NFTA_SET_ELEM.KEY, NFTA_DATA.VALUE, key);
-      request.endNested(element);
-    }
-    request.endNested(list);
-    request.end();
-  }
-
-  #dumpElements(
-    family: Family,
-    table: string,
-    set: string,
-    reader: ElementReader,
-    visit: (element: ElementView) => void,
-  ): void {
-    const doing = `listing elements of set ${FAMILY_NAME[family]} ${table} ${set}`;
-    const onlySet = (request: NetlinkWriter): void => {
-      request.string(NFTA_SET_ELEM_LIST.TABLE, table);
-      request.string(NFTA_SET_ELEM_LIST.SET, set);
-    };
-    this.#dump(NFT_MSG.GETSETELEM, family, doing, onlySet, (message) => {
-      reader.read(message, visit);
-    });
   }
 
   #dump(

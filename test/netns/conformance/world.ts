@@ -136,6 +136,17 @@ export class World {
     return this.#lab.run(host, 'sh', ['-ec', script]);
   }
 
+  /** Does something while the node has one more address, as load balancers do with virtual ones. */
+  async withAddress(address: string, act: () => Promise<void>): Promise<void> {
+    const binding = address.includes(':') ? `${address}/128 dev lo nodad` : `${address}/32 dev lo`;
+    this.shell('node', `ip addr add ${binding}`);
+    try {
+      await act();
+    } finally {
+      this.shell('node', `ip addr del ${binding.replace(' nodad', '')}`);
+    }
+  }
+
   /** Kills the process that holds the plane, as `kill -9` does. */
   async crash(): Promise<void> {
     await this.#host.kill();

@@ -52,15 +52,18 @@ inNamespace(import.meta.filename, () => {
       ['sets.nft', addSampleSets],
       ['rules.nft', addSampleRules],
     ] as const) {
-      test(`as the text of ${name}, and can be read back by nft`, () => {
-        const text = fixtureText(name);
-        using socket = openNft();
-        commit(socket, add);
-        assert.equal(listRuleset(), text);
-        flushRuleset();
-        loadRuleset(text);
-        assert.equal(listRuleset(), text);
-      });
+      const title = `as the text of ${name}, and can be read back by nft`;
+      test(
+        title,
+        withNft((socket) => {
+          const text = fixtureText(name);
+          commit(socket, add);
+          assert.equal(listRuleset(), text);
+          flushRuleset();
+          loadRuleset(text);
+          assert.equal(listRuleset(), text);
+        }),
+      );
     }
 
     test(

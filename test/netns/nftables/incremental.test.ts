@@ -63,9 +63,15 @@ class Objects {
   }
 }
 
+const compare = (a: string, b: string): number => (a < b ? -1 : Number(a > b));
+
+const sorted = <T>(target: T): T | readonly string[] =>
+  Array.isArray(target) ? target.map(String).toSorted(compare) : target;
+
+const nameOf = ({ frontend, protocol }: ProgrammedFrontend): string => `${frontend} ${protocol}`;
+
 /** What packets can tell apart. */
-function content(frontends: readonly ProgrammedFrontend[]): readonly ProgrammedFrontend[] {
-  const sorted = <T>(target: T): T => (Array.isArray(target) ? target.toSorted() : target) as T;
+function content(frontends: readonly ProgrammedFrontend[]): unknown {
   return frontends
     .map((frontend) => ({
       ...frontend,
@@ -73,14 +79,10 @@ function content(frontends: readonly ProgrammedFrontend[]): readonly ProgrammedF
       insideTarget: sorted(frontend.insideTarget),
       allowedSources: sorted(frontend.allowedSources),
     }))
-    .toSorted((a, b) => (key(a) < key(b) ? -1 : 1));
+    .toSorted((a, b) => compare(nameOf(a), nameOf(b)));
 }
 
-function key({ frontend, protocol }: ProgrammedFrontend): string {
-  return `${frontend} ${protocol}`;
-}
-
-inNamespace(import.meta, () => {
+inNamespace(import.meta.filename, () => {
   const io = openKernelIo();
   const planes: DataPlane[] = [];
   const open = (): DataPlane => {

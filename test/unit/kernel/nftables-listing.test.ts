@@ -33,7 +33,7 @@ function elementsOf(protocol?: number): ElementInfo[] {
   const reader = new ElementReader();
   const found: ElementInfo[] = [];
   for (const message of listed(NFT_MSG.NEWSETELEM, protocol)) {
-    reader.read(message, () => found.push(reader.info()));
+    reader.read(message.bytes, message.start, message.end, () => found.push(reader.info()));
   }
   return found;
 }
@@ -166,7 +166,7 @@ describe('What the kernel lists', () => {
     const reader = new ElementReader();
     const seen: string[] = [];
     for (const message of listed(NFT_MSG.NEWSETELEM)) {
-      reader.read(message, (element) => {
+      reader.read(message.bytes, message.start, message.end, (element) => {
         const key = element.bytes.toString('hex', element.keyStart, element.keyEnd);
         seen.push(`${key} ${element.comment() ?? '-'} ${element.verdict()?.code ?? '-'}`);
       });
@@ -204,7 +204,7 @@ describe('Damaged listings', () => {
       (message) => readSet(message, 't'),
       (message) => {
         const reader = new ElementReader();
-        reader.read(message, (element) => {
+        reader.read(message.bytes, message.start, message.end, (element) => {
           assert.ok(element.keyEnd <= message.end && element.dataEnd <= message.end);
           reader.info();
         });

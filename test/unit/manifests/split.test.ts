@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { splitDocuments } from '../../../src/manifests/split.ts';
 
 function split(text: string): readonly [number, string][] {
-  return splitDocuments(text).map((document) => [document.line, document.text]);
+  return splitDocuments(Buffer.from(text)).map(({ line, bytes }) => [line, bytes.toString()]);
 }
 
 test('a file without markers is one document', () => {

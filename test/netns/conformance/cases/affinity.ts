@@ -1,7 +1,13 @@
 /** Session affinity. Times are real: the kernel's clock cannot be moved. */
 import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { nodeAddress, otherClientAddress, type HostName } from '../../../lab/topology.ts';
+import {
+  nodeAddress,
+  otherClientAddress,
+  serverNames,
+  type HostName,
+  type ServerName,
+} from '../../../lab/topology.ts';
 import type { L4 } from '../../../lab/agent/calls.ts';
 import type { ConformanceCase } from '../case.ts';
 import { service, slice, type ServiceOptions } from '../objects.ts';
@@ -9,7 +15,6 @@ import type { Place } from '../place.ts';
 import type { World } from '../world.ts';
 
 const all = ['pod-a', 'pod-b', 'pod-c', 'pod-d'] as const;
-type Pod = (typeof all)[number];
 type Frontend = readonly [address: string, port: number];
 
 /** A Service with a frontend of every kind and no affinity. */
@@ -48,11 +53,11 @@ async function sticksTo(
   { from, over, source }: Client,
   to: Frontend,
   count: number,
-): Promise<Pod> {
+): Promise<ServerName> {
   const options = { count, ...(source === undefined ? {} : { sourceAddress: source }) };
   const counts = await world.count(from, over, to, options);
   const [server] = Object.keys(counts);
-  const pod = all.find((each) => each === server);
+  const pod = serverNames.find((each) => each === server);
   assert.ok(pod !== undefined, `no pod answered: ${JSON.stringify(counts)}`);
   assert.deepEqual(counts, { [pod]: count }, `${over} from ${from} to ${to.join(' port ')}`);
   return pod;
@@ -91,7 +96,7 @@ function connectEach(
   world: World,
   frontends: readonly Frontend[],
   source?: string,
-): Promise<readonly Pod[]> {
+): Promise<readonly ServerName[]> {
   const client: Client = {
     from: 'client',
     over: 'TCP',
@@ -106,6 +111,23 @@ export const affinity: readonly ConformanceCase[] = [
     steps: (at) => [
       {
         set: [full(at), slice(at, all)],
+        check: async (world) => {
+          for (const from of ['client', 'pod-a', 'node'] as const) {
+            for (const over of ['TCP', 'UDP'] as const) {
+              await Promise.all(
+                frontendsOf(at).map((to) => sticksTo(world, { from, over }, to, 30)),
+              );
+            }
+          }
+        },
+      },
+    ],
+  },
+  {
+    name: 'a client keeps its endpoint also where that is in the network of the node',
+    steps: (at) => [
+      {
+        set: [full(at), slice(at, ['host-net', 'pod-c'])],
         check: async (world) => {
           for (const from of ['client', 'pod-a', 'node'] as const) {
             for (const over of ['TCP', 'UDP'] as const) {

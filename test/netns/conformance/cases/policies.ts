@@ -97,6 +97,18 @@ export const policies: readonly ConformanceCase[] = [
     ],
   },
   {
+    name: 'traffic of the node is masqueraded also where its source is the virtual address',
+    steps: (at) => {
+      const vip = at.loadBalancerIP();
+      const reached = { from: 'node', source: vip, to: [vip, 80], seenAs: 'node' } as const;
+      return (['Local', 'Cluster'] as const).map((external) => ({
+        set: [full(at, { external }), slice(at, ['pod-c', 'pod-d'])],
+        check: (world) =>
+          world.withAddress(vip, () => world.expect([{ ...reached, reaches: ['pod-c', 'pod-d'] }])),
+      }));
+    },
+  },
+  {
     name: 'internal traffic policy Local: everybody reaches local endpoints only',
     steps: (at) => [
       {

@@ -125,8 +125,6 @@ export const sourceRanges: readonly ConformanceCase[] = [
       const vip = at.loadBalancerIP();
       const guarded = (range: string) =>
         service(at, { loadBalancerIPs: [vip], sourceRanges: [range] });
-      const bind = (verb: 'add' | 'del'): string =>
-        `ip addr ${verb} ${host(at, vip)} dev lo${verb === 'add' && at.family === 'IPv6' ? ' nodad' : ''}`;
       return [
         {
           set: [guarded(host(at, nodeAddress[at.family])), slice(at, ['pod-a', 'pod-c'])],
@@ -138,16 +136,12 @@ export const sourceRanges: readonly ConformanceCase[] = [
         {
           when: 'the address is bound on the node, as some load balancers do',
           check: async (world) => {
-            world.shell('node', bind('add'));
-            try {
-              await world.expect([
-                { from: 'node', source: vip, to: [vip, 80], reaches: ['pod-a', 'pod-c'] },
-              ]);
+            await world.withAddress(vip, async () => {
+              const bound = { from: 'node', source: vip, to: [vip, 80] } as const;
+              await world.expect([{ ...bound, reaches: ['pod-a', 'pod-c'] }]);
               await world.change({ set: [guarded(host(at, clientAddress[at.family]))] });
-              await world.expect([{ from: 'node', source: vip, to: [vip, 80], fails: 'timeout' }]);
-            } finally {
-              world.shell('node', bind('del'));
-            }
+              await world.expect([{ ...bound, fails: 'timeout' }]);
+            });
           },
         },
       ];

@@ -1,0 +1,191 @@
+/** What the plane makes of tables it finds, and what it leaves in the kernel, in a namespace of its own. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { afterEach, beforeEach, test } from 'node:test';
+import { type Address, parseAddress, parseCidr } from '../../../src/core/ip.ts';
+import type { PlaneSettings } from '../../../src/core/node.ts';
+import type { Endpoint, Route } from '../../../src/core/route.ts';
+import { openKernelIo } from '../../../src/kernel/koffi-io.ts';
+import { openNftablesPlane } from '../../../src/planes/nftables/plane.ts';
+import type { DataPlane } from '../../../src/planes/plane.ts';
+import { inNamespace } from '../../lab/in-namespace.ts';
+
+const SETTINGS: PlaneSettings = {
+  families: ['IPv4', 'IPv6'],
+  masqueradeAll: false,
+  localTraffic: {},
+};
+
+function address(text: string): Address {
+  const parsed = parseAddress(text);
+  assert.ok(parsed !== undefined, text);
+  return parsed;
+}
+
+function endpoints(count: number): readonly Endpoint[] {
+  return Array.from({ length: count }, (_, index) => ({
+    address: address(`10.1.${index >> 8}.${index & 255}`),
+    port: 8080,
+    local: false,
+    weight: 1,
+  }));
+}
+
+/** Service number `index` with so many endpoints. */
+function route(index: number, count: number, more: Partial<Route> = {}): Route {
+  const target = { kind: 'endpoints', endpoints: endpoints(count) } as const;
+  return {
+    key: `shop/s${index}:http/TCP/IPv4`,
+    service: `shop/s${index}`,
+    label: `shop/s${index}:http`,
+    family: 'IPv4',
+    protocol: 'TCP',
+    frontends: [
+      { kind: 'clusterIP', address: address(`10.96.${index >> 8}.${index & 255}`), port: 80 },
+    ],
+    internal: target,
+    external: target,
+    externalFromInside: undefined,
+    masqueradeExternal: true,
+    affinitySeconds: undefined,
+    allowedSources: undefined,
+    serving: [],
+    ...more,
+  };
+}
+
+function nft(...words: readonly string[]): string {
+  return execFileSync('nft', [...words], { encoding: 'utf8' });
+}
+
+function chains(): readonly string[] {
+  return [...nft('list', 'table', 'ip', 'switchyard').matchAll(/chain (\S+) \{/g)].map(
+    ([, name]) => name ?? '',
+  );
+}
+
+inNamespace(import.meta.filename, () => {
+  let plane: DataPlane;
+
+  beforeEach(() => {
+    plane = openNftablesPlane(openKernelIo());
+  });
+  afterEach(() => {
+    plane.close();
+    nft('flush', 'ruleset');
+  });
+
+  test('the kernel has all that is needed', () => {
+    assert.deepEqual(
+      plane.probe().filter(({ ok }) => !ok),
+      [],
+    );
+    assert.equal(nft('list', 'ruleset'), '', 'trying leaves nothing behind');
+  });
+
+  test('the number of chains does not depend on the number of Services', async () => {
+    await plane.open(SETTINGS, [route(0, 3)]);
+    const one = chains();
+    await plane.apply(
+      Array.from({ length: 500 }, (_, index) => route(index + 1, 3)).map((after) => ({
+        key: after.key,
+        before: undefined,
+        after,
+      })),
+    );
+    assert.deepEqual(chains(), one);
+  });
+
+  test('a table of another version is replaced in one transaction', async () => {
+    nft('add table ip switchyard { comment "switchyard layout 0"; }');
+    nft('add chain ip switchyard old { type nat hook prerouting priority -100; }');
+    nft('add table ip other');
+    nft('add chain ip other mine { type nat hook prerouting priority -90; }');
+    const other = nft('list', 'table', 'ip', 'other');
+
+    const report = await plane.open(SETTINGS, [route(0, 2)]);
+    assert.equal(report.batches, 1);
+    assert.ok(!chains().includes('old'));
+    assert.deepEqual((await plane.verify()).drift, []);
+    assert.equal(nft('list', 'table', 'ip', 'other'), other);
+  });
+
+  test('other settings change rules and leave elements and remembered clients alone', async () => {
+    await plane.open(SETTINGS, [route(0, 2, { affinitySeconds: 600 })]);
+    nft(
+      'add element ip switchyard affinity { 192.0.2.9 . 10.96.0.0 . tcp . 80 timeout 600s : 10.1.0.1 . 8080 }',
+    );
+    const pods = parseCidr('10.1.0.0/16');
+    assert.ok(pods !== undefined);
+    const localTraffic = { IPv4: { kind: 'cidr', cidr: pods } } as const;
+    await plane.open({ ...SETTINGS, localTraffic }, [route(0, 2, { affinitySeconds: 600 })]);
+    const listed = nft('list', 'table', 'ip', 'switchyard');
+    assert.match(listed, /ip saddr != 10\.1\.0\.0\/16 .*@cluster-ips masquerade/);
+    assert.match(listed, /192\.0\.2\.9 \. 10\.96\.0\.0 \. tcp \. 80 timeout 10m/);
+    assert.deepEqual((await plane.verify()).drift, []);
+  });
+
+  test('clients remembered at an endpoint that went while nobody was there are forgotten', async () => {
+    await plane.open(SETTINGS, [route(0, 2, { affinitySeconds: 600 })]);
+    nft(
+      'add element ip switchyard affinity { 192.0.2.8 . 10.96.0.0 . tcp . 80 : 10.1.0.0 . 8080, 192.0.2.9 . 10.96.0.0 . tcp . 80 : 10.1.0.1 . 8080 }',
+    );
+    const next = openNftablesPlane(openKernelIo());
+    await next.open(SETTINGS, [route(0, 1, { affinitySeconds: 600 })]);
+    next.close();
+    const listed = nft('list', 'map', 'ip', 'switchyard', 'affinity');
+    assert.match(listed, /192\.0\.2\.8/);
+    assert.doesNotMatch(listed, /192\.0\.2\.9/);
+  });
+
+  test('a family that is not wanted any more loses its table', async () => {
+    await plane.open(SETTINGS, []);
+    await plane.open({ ...SETTINGS, families: ['IPv4'] }, []);
+    assert.doesNotMatch(nft('list', 'tables'), /ip6 switchyard/);
+    assert.match(nft('list', 'tables'), /ip switchyard/);
+  });
+
+  test('chains and timeouts that nobody uses any more go with the next verification', async () => {
+    const big = route(0, 100, { affinitySeconds: 77 });
+    await plane.open(SETTINGS, [big]);
+    assert.ok(chains().includes('pick-100'));
+    assert.match(nft('list', 'sets'), /sticky-77s/);
+    await plane.apply([{ key: big.key, before: big, after: route(0, 99) }]);
+    await plane.verify();
+    assert.ok(!chains().includes('pick-100'));
+    assert.ok(chains().includes('pick-99'));
+    assert.doesNotMatch(nft('list', 'sets'), /sticky-77s/);
+    assert.deepEqual((await plane.verify()).drift, []);
+  });
+
+  test('a foreign change between two of ours is noticed only where it is in our table', async () => {
+    await plane.open(SETTINGS, [route(0, 2)]);
+    nft('add table ip other');
+    assert.equal(plane.disturbed(), false);
+    nft('delete element ip switchyard service-ips { 10.96.0.0 . tcp . 80 }');
+    assert.equal(plane.disturbed(), true);
+    const { drift } = await plane.verify();
+    assert.deepEqual(drift, [
+      'ip switchyard: service-ips 10.96.0.0 . TCP . 80 was missing or wrong',
+    ]);
+    assert.equal(plane.disturbed(), false);
+  });
+
+  test('a table that was deleted between two changes is whole after the second', async () => {
+    await plane.open(SETTINGS, [route(0, 2), route(1, 2)]);
+    nft('delete table ip switchyard');
+    await plane.apply([{ key: route(1, 2).key, before: route(1, 2), after: route(1, 3) }]);
+    const frontends = await plane.inspect();
+    assert.deepEqual(new Set(frontends.map(({ target }) => target.length)), new Set([2, 3]));
+    assert.deepEqual((await plane.verify()).drift, []);
+  });
+
+  test('remove takes our tables and nothing else, and says whether there were any', async () => {
+    nft('add table ip other');
+    const before = nft('list', 'ruleset');
+    assert.equal(await plane.remove(), false);
+    await plane.open(SETTINGS, [route(0, 2)]);
+    assert.equal(await plane.remove(), true);
+    assert.equal(nft('list', 'ruleset'), before);
+  });
+});

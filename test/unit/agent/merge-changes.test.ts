@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { mergeChanges } from '../../../src/agent/merge-changes.ts';
+import type { Route, RouteChange, RouteKey } from '../../../src/core/route.ts';
+
+const KEYS: readonly RouteKey[] = ['s/a:/TCP/IPv4', 's/b:/TCP/IPv4', 's/c:/TCP/IPv4'];
+
+function route(key: RouteKey, version: number): Route {
+  return {
+    key,
+    service: 's/a',
+    label: `${version}`,
+    family: 'IPv4',
+    protocol: 'TCP',
+    frontends: [],
+    internal: { kind: 'reject' },
+    external: { kind: 'reject' },
+    externalFromInside: undefined,
+    masqueradeExternal: false,
+    affinitySeconds: undefined,
+    allowedSources: undefined,
+    serving: [],
+  };
+}
+
+/** The change between two states; `undefined` where there is none. */
+function between(key: RouteKey, before?: Route, after?: Route): RouteChange | undefined {
+  if (before !== undefined) return { key, before, after };
+  return after === undefined ? undefined : { key, before, after };
+}
+
+test('merged changes lead where the single ones lead, with one change for each Route', () => {
+  const step = fc.record({
+    key: fc.constantFrom(...KEYS),
+    version: fc.option(fc.integer({ min: 1, max: 9 }), { nil: undefined }),
+  });
+  fc.assert(
+    fc.property(fc.array(step), (steps) => {
+      const start = new Map(KEYS.slice(0, 2).map((key) => [key, route(key, 0)]));
+      const state = new Map(start);
+      const merged = new Map<RouteKey, RouteChange>();
+      for (const { key, version } of steps) {
+        const after = version === undefined ? undefined : route(key, version);
+        const change = between(key, state.get(key), after);
+        if (change === undefined) continue;
+        mergeChanges(merged, [change]);
+        if (after === undefined) state.delete(key);
+        else state.set(key, after);
+      }
+      const result = new Map(start);
+      for (const change of merged.values()) {
+        const { key, before, after } = change;
+        assert.equal(before, start.get(key));
+        if (after === undefined) result.delete(key);
+        else result.set(key, after);
+      }
+      assert.deepEqual(result, state);
+    }),
+  );
+});
+
+test('a Route that takes over what another one released stays behind it', () => {
+  const merged = new Map<RouteKey, RouteChange>();
+  const [a, b] = [KEYS[0] ?? 's/a:/TCP/IPv4', KEYS[1] ?? 's/b:/TCP/IPv4'];
+  mergeChanges(merged, [{ key: b, before: route(b, 0), after: route(b, 1) }]);
+  mergeChanges(merged, [
+    { key: a, before: route(a, 0), after: undefined },
+    { key: b, before: route(b, 1), after: route(b, 2) },
+  ]);
+  assert.deepEqual([...merged.keys()], [a, b]);
+});

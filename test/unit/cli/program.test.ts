@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { runProgram } from '../../../src/cli/program.ts';
+
+interface Outcome {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+async function run(...args: readonly string[]): Promise<Outcome> {
+  let stdout = '';
+  let stderr = '';
+  const code = await runProgram(args, {
+    out: (text) => {
+      stdout += text;
+    },
+    error: (text) => {
+      stderr += text;
+    },
+  });
+  return { code, stdout, stderr };
+}
+
+test('help and version go to standard output, with exit code 0', async () => {
+  const help = await run('--help');
+  assert.equal(help.code, 0);
+  assert.match(help.stdout, /proxy[^]*cleanup/);
+  assert.equal(help.stderr, '');
+  const version = await run('--version');
+  assert.equal(version.code, 0);
+  assert.match(version.stdout, /^\d+\.\d+\.\d+\n$/);
+});
+
+test('the help of the proxy names every flag', async () => {
+  const { stdout, code } = await run('proxy', '--help');
+  assert.equal(code, 0);
+  for (const flag of [
+    '--manifests',
+    '--node',
+    '--mode',
+    '--ip-families',
+    '--cluster-cidr',
+    '--detect-local-mode',
+    '--pod-bridge-interface',
+    '--pod-interface-name-prefix',
+    '--nodeport-addresses',
+    '--masquerade-all',
+    '--coalesce-window',
+    '--verify-interval',
+    '-v, --v',
+  ])
+    assert.ok(stdout.includes(`${flag} `), flag);
+});
+
+test('a wrong command line ends with exit code 2 and says what is wrong', async () => {
+  const cases: readonly (readonly [readonly string[], RegExp])[] = [
+    [[], /Usage: switchyard/],
+    [['nonsense'], /unknown command 'nonsense'/],
+    [['proxy'], /required option '--manifests/],
+    [['proxy', '--manifests', '/', '--nonsense'], /unknown option '--nonsense'/],
+    [['proxy', '--manifests', '/', 'more'], /too many arguments/],
+    [
+      ['proxy', '--manifests', '/', '-v=99'],
+      /SY_CONFIG_INVALID: -v must be from 0 to 10, not "99"/,
+    ],
+    [['proxy', '--manifests', '/', '--masquerade-all=no'], /SY_CONFIG_INVALID: --masquerade-all/],
+    [['cleanup', '--mode', 'magic'], /SY_CONFIG_INVALID: --mode/],
+  ];
+  for (const [args, message] of cases) {
+    const { code, stderr, stdout } = await run(...args);
+    assert.equal(code, 2, `${args.join(' ')}: ${stderr}`);
+    assert.match(stderr, message);
+    assert.ok(!stderr.includes('    at '), stderr);
+    assert.equal(stdout, '');
+  }
+});
+
+test('a mode that is not built yet is refused with exit code 1, in one line', async () => {
+  for (const args of [
+    ['proxy', '--manifests', '/', '--mode', 'ipvs'],
+    ['cleanup', '--mode', 'ipvs'],
+  ]) {
+    const { code, stderr } = await run(...args);
+    assert.equal(code, 1);
+    assert.match(stderr, /^switchyard: SY_MODE_NOT_BUILT: [^\n]*ipvs[^\n]*\n$/);
+  }
+});
