@@ -174,8 +174,8 @@ export class ManifestSource implements Disposable {
     file.noticedAt = undefined;
     const read = await readManifest(this.#place, name);
     file.stamp = read.kind === 'absent' ? undefined : read.stamp;
-    const done = await this.#ledger.take(name, read, final);
-    // A timer that runs by now belongs to a newer event, which will look at the file again.
+    // A timer that runs belongs to a newer event: a write may be under way, and will be looked at.
+    const done = await this.#ledger.take(name, read, final && file.timer === undefined);
     if (!done && file.timer === undefined) {
       file.noticedAt ??= noticedAt;
       this.#schedule(name, this.#options.confirmMs, true);

@@ -56,7 +56,10 @@ export interface DataPlane {
    * removes only what is stale, without a moment in which a Service that stays does not answer.
    */
   open(settings: PlaneSettings, routes: Iterable<Route>): Promise<WriteReport>;
-  /** Programs changes. Atomic per Route. On a failure the kernel is resynchronised before this rejects or resolves. */
+  /**
+   * Programs changes, at most one for each Route. Atomic per Route; a frontend may move from one Route to
+   * another. After a failure the kernel is compared with what it should hold and repaired before this settles.
+   */
   apply(changes: readonly RouteChange[]): Promise<WriteReport>;
   /** True when the kernel's rules may have been changed by somebody else since our last write. Costs microseconds. */
   disturbed(): boolean;

@@ -3,36 +3,17 @@
  * driven by tables of the fields that are wanted. All other fields are passed over unread.
  */
 import { malformed } from './fault.ts';
-
-/** The wanted fields of a message by their number. */
-export type Message = readonly (Field | undefined)[];
-
-/** One wanted field: its name in JSON, and how its bytes become a value. */
-export type Field = { readonly name: string } & (
-  | {
-      readonly kind: 'string' | 'int' | 'bool';
-      /** The Go field has `omitempty` and is no pointer: `''`, 0 and false are not in the JSON. */
-      readonly omitEmpty: boolean;
-    }
-  /** `repeated string`; the bytes themselves, not copied; a `metav1.Time` as RFC 3339 text. */
-  | { readonly kind: 'strings' | 'bytes' | 'time' }
-  /** `map<string, string>`, of which only these keys are wanted. */
-  | { readonly kind: 'entries'; readonly keys: ReadonlySet<string> }
-  /** A message, or `repeated` ones. */
-  | { readonly kind: 'one' | 'many'; readonly message: Message }
-);
-
-/** What a message becomes. */
-export type Values = Record<string, unknown>;
+import type { Field, Message, Values } from './message.ts';
+import type { StringPool } from './string-pool.ts';
 
 const VARINT = 0;
 const FIXED64 = 1;
 const LENGTH = 2;
 const FIXED32 = 5;
 
-/** Strings up to this length are put together here: a call into the engine costs more. */
-const SHORT = 24;
-/** Field numbers of the entries of a map. */
+/** Most bytes of a varint. */
+const VARINT_LENGTH = 10;
+/** Field numbers in the entries of a map. */
 const KEY = 1;
 const VALUE = 2;
 /** Field number in `metav1.Time`. */
@@ -42,64 +23,66 @@ const SECONDS = 1;
  * Reads the message that fills `bytes`.
  * @throws WireFault malformed.
  */
-export function readMessage(bytes: Buffer, message: Message): Values {
-  return new Reader(bytes).message(message, bytes.length);
+export function readMessage(bytes: Buffer, message: Message, pool: StringPool): Values {
+  return new Reader(bytes, pool).message(message, bytes.length);
 }
 
-/** The number of a field, its wire type, and its content's place, which may lie behind the bytes there are. */
+/** Number of a length-delimited field, and where its content starts and ends. */
 export interface FieldHeader {
   readonly number: number;
   readonly start: number;
+  /** May lie behind the bytes there are. */
   readonly end: number;
 }
 
 /**
- * Reads the header of a length-delimited field; `undefined` when it is not complete yet.
- * @throws WireFault malformed: the field is of another type.
+ * Reads the header of a length-delimited field at the start of `bytes`; `undefined` when there are too
+ * few bytes.
+ * @throws WireFault malformed: the field is of another wire type.
  */
 export function readHeader(bytes: Buffer): FieldHeader | undefined {
-  // A tag and a length take at most five bytes each.
-  let continues = 2;
-  for (let index = 0; index < bytes.length && continues > 0; index++) {
-    if ((bytes[index] ?? 0) < 0x80) continues--;
+  const tag = readVarint(bytes, 0);
+  if (tag === undefined) return undefined;
+  if ((tag.value & 7) !== LENGTH) throw malformed(`a field has wire type ${tag.value & 7}`);
+  const length = readVarint(bytes, tag.end);
+  if (length === undefined) return undefined;
+  return { number: tag.value >>> 3, start: length.end, end: length.end + length.value };
+}
+
+function readVarint(
+  bytes: Buffer,
+  start: number,
+): { readonly value: number; readonly end: number } | undefined {
+  let value = 0;
+  for (let index = start; index < bytes.length; index++) {
+    if (index - start === VARINT_LENGTH) throw malformed('a number has more than ten bytes');
+    const byte = bytes[index] ?? 0;
+    value += (byte & 0x7f) * 2 ** (7 * (index - start));
+    if (byte < 0x80) return { value, end: index + 1 };
   }
-  if (continues > 0 && bytes.length < 10) return undefined;
-  const reader = new Reader(bytes);
-  const tag = reader.int(bytes.length);
-  if ((tag & 7) !== LENGTH) throw malformed(`a field has wire type ${tag & 7}`);
-  const length = reader.int(bytes.length) >>> 0;
-  return { number: tag >>> 3, start: reader.at, end: reader.at + length };
+  return undefined;
 }
 
 /** A place in some bytes. Never reads behind the `end` it is given. */
 class Reader {
-  at = 0;
+  #at = 0;
   readonly #bytes: Buffer;
+  readonly #pool: StringPool;
 
-  constructor(bytes: Buffer) {
+  constructor(bytes: Buffer, pool: StringPool) {
     this.#bytes = bytes;
+    this.#pool = pool;
   }
 
   message(message: Message, end: number): Values {
     const values: Values = {};
-    while (this.at < end) {
-      const tag = this.int(end);
+    while (this.#at < end) {
+      const tag = this.#int(end);
       const field = message[tag >>> 3];
       if (field === undefined) this.#skip(tag & 7, end);
       else this.#field(field, tag & 7, end, values);
     }
     return values;
-  }
-
-  /** A varint, of which the low 32 bits count. */
-  int(end: number): number {
-    let value = 0;
-    for (let shift = 0; shift < 70; shift += 7) {
-      const byte = this.#byte(end);
-      if (shift < 32) value |= (byte & 0x7f) << shift;
-      if (byte < 0x80) return value;
-    }
-    throw malformed('a number has more than ten bytes');
   }
 
   #field(field: Field, wireType: number, end: number, values: Values): void {
@@ -108,7 +91,7 @@ class Reader {
       throw malformed(`the field ${field.name} has wire type ${wireType}`);
     }
     if (isNumber) {
-      const value = this.int(end);
+      const value = this.#int(end);
       if (value === 0 && field.omitEmpty) return;
       values[field.name] = field.kind === 'int' ? value : value !== 0;
       return;
@@ -116,7 +99,9 @@ class Reader {
     const limit = this.#limit(end);
     switch (field.kind) {
       case 'string':
-        if (limit > this.at || !field.omitEmpty) values[field.name] = this.#text(limit);
+        if (limit > this.#at || !field.omitEmpty) {
+          values[field.name] = field.shared ? this.#shared(limit) : this.#text(limit);
+        }
         return;
       case 'strings':
         append(values, field.name, this.#text(limit));
@@ -132,41 +117,54 @@ class Reader {
         return;
       case 'time':
         // The zero time has no bytes.
-        if (limit > this.at) values[field.name] = this.#time(limit);
+        if (limit > this.#at) values[field.name] = this.#time(limit);
         return;
       case 'bytes':
-        values[field.name] = this.#bytes.subarray(this.at, limit);
-        this.at = limit;
+        values[field.name] = this.#bytes.subarray(this.#at, limit);
+        this.#at = limit;
     }
   }
 
   #entry(name: string, keys: ReadonlySet<string>, end: number, values: Values): void {
     let key = '';
     let value = '';
-    while (this.at < end) {
-      const tag = this.int(end);
+    while (this.#at < end) {
+      const tag = this.#int(end);
       if (tag === ((KEY << 3) | LENGTH)) {
-        key = this.#text(this.#limit(end));
+        key = this.#shared(this.#limit(end));
         if (!keys.has(key)) {
-          this.at = end;
+          this.#at = end;
           return;
         }
       } else if (tag === ((VALUE << 3) | LENGTH)) value = this.#text(this.#limit(end));
       else this.#skip(tag & 7, end);
     }
-    if (keys.has(key)) values[name] = { ...fieldsOf(values[name]), [key]: value };
+    if (keys.has(key)) values[name] = { ...objectOf(values[name]), [key]: value };
   }
 
   #time(end: number): string {
     let seconds = 0;
-    while (this.at < end) {
-      const tag = this.int(end);
+    while (this.#at < end) {
+      const tag = this.#int(end);
       if (tag === ((SECONDS << 3) | VARINT)) seconds = this.#long(end);
       else this.#skip(tag & 7, end);
     }
     const time = new Date(seconds * 1000);
-    if (Number.isNaN(time.getTime())) throw malformed(`${seconds} seconds are no time`);
+    if (Number.isNaN(time.getTime())) throw malformed(`a time is ${seconds} s after 1970`);
     return `${time.toISOString().slice(0, -'.000Z'.length)}Z`;
+  }
+
+  /** A varint of which the low 32 bits count. */
+  #int(end: number): number {
+    const first = this.#byte(end);
+    if (first < 0x80) return first;
+    let value = first & 0x7f;
+    for (let shift = 7; shift < 7 * VARINT_LENGTH; shift += 7) {
+      const byte = this.#byte(end);
+      if (shift < 32) value |= (byte & 0x7f) << shift;
+      if (byte < 0x80) return value;
+    }
+    throw malformed('a number has more than ten bytes');
   }
 
   /** A varint of 64 bits. */
@@ -182,39 +180,37 @@ class Reader {
 
   /** Reads the length in front of a value and returns where the value ends. */
   #limit(end: number): number {
-    const length = this.int(end) >>> 0;
-    const left = end - this.at;
+    const length = this.#int(end) >>> 0;
+    const left = end - this.#at;
     if (length > left) throw malformed(`a field of ${length} bytes where ${left} are left`);
-    return this.at + length;
+    return this.#at + length;
   }
 
   #text(end: number): string {
-    const bytes = this.#bytes;
-    const start = this.at;
-    this.at = end;
-    if (end - start > SHORT) return bytes.toString('utf8', start, end);
-    let text = '';
-    for (let index = start; index < end; index++) {
-      const byte = bytes[index] ?? 0;
-      if (byte >= 0x80) return bytes.toString('utf8', start, end);
-      text += String.fromCharCode(byte);
-    }
-    return text;
+    const start = this.#at;
+    this.#at = end;
+    return this.#bytes.toString('utf8', start, end);
+  }
+
+  #shared(end: number): string {
+    const start = this.#at;
+    this.#at = end;
+    return this.#pool.read(this.#bytes, start, end);
   }
 
   #skip(wireType: number, end: number): void {
-    if (wireType === VARINT) this.int(end);
-    else if (wireType === LENGTH) this.at = this.#limit(end);
+    if (wireType === VARINT) this.#int(end);
+    else if (wireType === LENGTH) this.#at = this.#limit(end);
     else if (wireType === FIXED64 || wireType === FIXED32) {
-      this.at += wireType === FIXED64 ? 8 : 4;
-      if (this.at > end) throw malformed('a field ends too early');
+      this.#at += wireType === FIXED64 ? 8 : 4;
+      if (this.#at > end) throw malformed('a field ends too early');
     } else throw malformed(`a field has wire type ${wireType}`);
   }
 
   #byte(end: number): number {
-    const byte = this.at < end ? this.#bytes[this.at] : undefined;
+    const byte = this.#at < end ? this.#bytes[this.#at] : undefined;
     if (byte === undefined) throw malformed('a field ends too early');
-    this.at++;
+    this.#at++;
     return byte;
   }
 }
@@ -225,6 +221,6 @@ function append(values: Values, name: string, item: unknown): void {
   else values[name] = [item];
 }
 
-function fieldsOf(value: unknown): object {
+function objectOf(value: unknown): object {
   return typeof value === 'object' && value !== null ? value : {};
 }

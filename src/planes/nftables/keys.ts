@@ -24,6 +24,20 @@ const PROTOCOL_NUMBERS = { TCP: 6, UDP: 17, SCTP: 132 } as const satisfies Recor
 
 const scratch = Buffer.alloc(64);
 
+/** Like {@link bytesOf}, but the result is valid only until the next call. */
+export function reusedBytes(): (packed: Packed) => Uint8Array {
+  const buffers = new Map<number, Buffer>();
+  return (packed) => {
+    let buffer = buffers.get(packed.length);
+    if (buffer === undefined) {
+      buffer = Buffer.alloc(packed.length);
+      buffers.set(packed.length, buffer);
+    }
+    buffer.write(packed, 0, 'latin1');
+    return buffer;
+  };
+}
+
 /** A {@link Packed} as the kernel wants it. */
 export function bytesOf(packed: Packed): Uint8Array {
   return Buffer.from(packed, 'latin1');

@@ -20,21 +20,19 @@ import type {
 } from '../plane.ts';
 import { forgetClients } from './affinity.ts';
 import { describeElement, describeFrontend } from './describe.ts';
-import type { ElementSink, PlanChange } from './diff.ts';
+import type { ElementSink } from './diff.ts';
 import { Layout } from './layout.ts';
 import { type FrontendPlan, frontendKeys, planRoute } from './plan.ts';
 import { probeNftables } from './probe.ts';
 import { readTable } from './read.ts';
 import { TABLE, nftFamily } from './schema.ts';
-import { type Packed, bytesOf } from './keys.ts';
-import { type Forgotten, FamilyTable, collectForgotten } from './table.ts';
+import { type Packed, reusedBytes } from './keys.ts';
+import { type Forgotten, FamilyTable, collectForgotten, portions } from './table.ts';
 
 const FAMILIES: readonly Family[] = ['IPv4', 'IPv6'];
 
 /** Kernel objects in one transaction: about 5 ms, in which the event loop stands still. */
 const BATCH_OPERATIONS = 2000;
-/** Frontends looked at between two checks of the batch size. */
-const CHUNK_CHANGES = 100;
 /** Times a transaction or a synchronisation is tried again when others write at the same time. */
 const ATTEMPTS = 5;
 const MAX_DRIFT_LINES = 20;
@@ -71,9 +69,8 @@ class NftablesPlane implements DataPlane {
 
   async open(settings: PlaneSettings, routes: Iterable<Route>): Promise<WriteReport> {
     this.#resetReport();
-    const all = [...routes];
     this.#tables = settings.families.map((family) => new FamilyTable(new Layout(family, settings)));
-    await this.#synchronise([], (family, found) => plansOf(all, family, found));
+    await this.#synchronise([], [...routes]);
     // Not earlier: the kernel would report the whole first load to us.
     this.#monitor ??= NftMonitor.open(this.#io, TABLE);
     this.#disturbed = this.#didOthersWrite();
@@ -93,7 +90,7 @@ class NftablesPlane implements DataPlane {
     try {
       for (const { table, planChanges } of work) {
         const sink = this.#sink(table.family);
-        for (const chunk of chunks(planChanges)) {
+        for (const chunk of portions(planChanges)) {
           table.write(this.#batch, chunk, sink);
           table.writeShared(sink);
           await this.#commitIfLarge();
@@ -168,16 +165,10 @@ class NftablesPlane implements DataPlane {
   }
 
   /**
-   * Makes the kernel hold what the tables want, whatever it holds now. `plan` sets what they want first,
-   * knowing what was found; without it they want what they wanted before.
+   * Makes the kernel hold what these Routes say, or what the tables hold already, whatever is there now.
+   * @param drift Takes a line for each thing that was found other than it should be.
    */
-  async #synchronise(
-    drift: string[],
-    plan?: (
-      family: Family,
-      found: ReadonlyMap<Packed, FrontendPlan>,
-    ) => ReadonlyMap<Packed, FrontendPlan>,
-  ): Promise<void> {
+  async #synchronise(drift: string[], routes?: readonly Route[]): Promise<void> {
     for (let attempt = 1; ; attempt++) {
       this.#batch.reset();
       try {
@@ -187,7 +178,7 @@ class NftablesPlane implements DataPlane {
         this.#disturbed = false;
         const ours = new Set(this.#tables.map(({ family }) => family));
         this.#deleteTables(FAMILIES.filter((family) => !ours.has(family)));
-        for (const table of this.#tables) await this.#synchroniseTable(table, drift, plan);
+        for (const table of this.#tables) await this.#synchroniseTable(table, drift, routes);
         this.#commit();
         for (const table of this.#tables) {
           this.#forget(table, (frontend, endpoint) => !table.mayRemember(frontend, endpoint));
@@ -203,17 +194,12 @@ class NftablesPlane implements DataPlane {
   async #synchroniseTable(
     table: FamilyTable,
     drift: string[],
-    plan?: (
-      family: Family,
-      found: ReadonlyMap<Packed, FrontendPlan>,
-    ) => ReadonlyMap<Packed, FrontendPlan>,
+    routes: readonly Route[] | undefined,
   ): Promise<void> {
     const { family, layout } = table;
     const contents = await readTable(this.#kernel(), family);
     const state = layout.judge(contents);
     const usable = state === 'absent' || state === 'foreign layout' ? undefined : contents;
-    const found = usable?.plans ?? new Map<Packed, FrontendPlan>();
-    if (plan !== undefined) table.want(plan(family, found));
     table.adopt(usable);
     if (state !== 'ours') drift.push(`${nftFamily(family)} ${TABLE}: ${STATE_TEXT[state]}`);
 
@@ -222,10 +208,12 @@ class NftablesPlane implements DataPlane {
     else if (state === 'foreign rules') layout.rewriteRules(this.#batch, usable);
 
     const sink = this.#sink(family, usable === undefined ? undefined : drift);
-    for (const chunk of chunks(table.differences(found))) {
-      table.write(this.#batch, chunk, sink);
+    const found = usable?.plans ?? new Map<Packed, FrontendPlan>();
+    for (const changes of table.differences(found, routes)) {
+      table.write(this.#batch, changes, sink);
       // A table of another layout is replaced in one transaction, so that no packet sees it half empty.
-      if (state !== 'foreign layout') await this.#commitIfLarge();
+      if (state !== 'foreign layout' && this.#batch.operations >= BATCH_OPERATIONS) this.#commit();
+      await setImmediate();
     }
     table.reconcileShared(
       { clusterIps: usable?.clusterIps ?? new Set(), hairpin: usable?.hairpin ?? new Set() },
@@ -293,12 +281,16 @@ class NftablesPlane implements DataPlane {
       }
     };
     const batch = this.#batch;
+    // The batch copies what it is given, so each role can use the same bytes over and over.
+    const keyBytes = reusedBytes();
+    const keyEndBytes = reusedBytes();
+    const dataBytes = reusedBytes();
     return {
       add(set, key, { data, keyEnd, comment }) {
         note(set, key, 'was missing or wrong');
-        batch.addElement(family, TABLE, set, bytesOf(key), {
-          ...(data !== undefined && { data: bytesOf(data) }),
-          ...(keyEnd !== undefined && { keyEnd: bytesOf(keyEnd) }),
+        batch.addElement(family, TABLE, set, keyBytes(key), {
+          ...(data !== undefined && { data: dataBytes(data) }),
+          ...(keyEnd !== undefined && { keyEnd: keyEndBytes(keyEnd) }),
           ...(comment !== undefined && { comment }),
         });
       },
@@ -308,8 +300,8 @@ class NftablesPlane implements DataPlane {
           family,
           TABLE,
           set,
-          bytesOf(key),
-          keyEnd === undefined ? {} : { keyEnd: bytesOf(keyEnd) },
+          keyBytes(key),
+          keyEnd === undefined ? {} : { keyEnd: keyEndBytes(keyEnd) },
         );
       },
     };
@@ -333,20 +325,6 @@ const STATE_TEXT = {
   'foreign rules': 'rules were changed, or made with other settings',
 } as const;
 
-/** What a family's table should hold for these Routes, keeping slots where they were found. */
-function plansOf(
-  routes: readonly Route[],
-  family: Family,
-  found: ReadonlyMap<Packed, FrontendPlan>,
-): ReadonlyMap<Packed, FrontendPlan> {
-  const plans = new Map<Packed, FrontendPlan>();
-  for (const route of routes) {
-    if (route.family !== family) continue;
-    for (const plan of planRoute(route, (key) => found.get(key))) plans.set(plan.key, plan);
-  }
-  return plans;
-}
-
 /** New plans of every frontend that these changes touch; a frontend can move from one Route to another. */
 function planChangesOf(
   table: FamilyTable,
@@ -363,10 +341,4 @@ function planChangesOf(
     for (const plan of planRoute(after, current)) plans.set(plan.key, plan);
   }
   return plans;
-}
-
-function* chunks(changes: readonly PlanChange[]): Generator<readonly PlanChange[]> {
-  for (let at = 0; at < changes.length; at += CHUNK_CHANGES) {
-    yield changes.slice(at, at + CHUNK_CHANGES);
-  }
 }

@@ -7,10 +7,10 @@
  * nf_tables can chain two lookups only through packet metadata, and unlike the mark nobody routes or
  * filters by the priority of a first packet. It is used up within one rule and set back to none.
  */
-import { type Family, addressLength, packAddress } from '../../core/ip.ts';
+import type { Family } from '../../core/ip.ts';
 import type { LocalTraffic, PlaneSettings } from '../../core/node.ts';
 import type { NftBatch } from '../../kernel/nftables/batch.ts';
-import type { Expression, Register } from '../../kernel/nftables/expressions.ts';
+import type { Expression } from '../../kernel/nftables/expressions.ts';
 import {
   CHAINS,
   DROP,
@@ -21,7 +21,7 @@ import {
   pickChain,
   stickySet,
 } from './schema.ts';
-import { bytesOf, packNumber } from './keys.ts';
+import { Loader, dnat, fromThisNode, isProtocol, matchLocal, number } from './matches.ts';
 
 /** NF_IP_PRI_NAT_DST and NF_IP_PRI_NAT_SRC, linux/netfilter_ipv4.h. */
 const PRIORITY_DSTNAT = -100;
@@ -29,8 +29,6 @@ const PRIORITY_SRCNAT = 100;
 
 /** IPS_DST_NAT, linux/netfilter/nf_conntrack_common.h, in the machine's order. */
 const STATUS_DNAT = 0x20;
-/** RTN_LOCAL, linux/rtnetlink.h. */
-const ROUTE_TYPE_LOCAL = 2;
 
 const PROTOCOLS = [
   ['tcp', 6],
@@ -52,84 +50,6 @@ export interface Chain {
     readonly priority: number;
   };
   readonly rules: readonly Rule[];
-}
-
-/** Register `base + offset`; the layouts below never leave the 16 registers there are. */
-const REGISTERS = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15] as const;
-
-function register(index: number): Register {
-  const found = REGISTERS[index];
-  if (found === undefined) throw new RangeError(`nf_tables has no register ${index}`);
-  return found;
-}
-
-function number(value: number): Uint8Array {
-  return bytesOf(packNumber(value));
-}
-
-/** Loads packet fields one after another and remembers the next free register. */
-class Loader {
-  readonly #family: Family;
-  readonly #expressions: Expression[] = [];
-  #next: number;
-
-  constructor(family: Family, first = 0) {
-    this.#family = family;
-    this.#next = first;
-  }
-
-  get expressions(): readonly Expression[] {
-    return this.#expressions;
-  }
-
-  get next(): Register {
-    return register(this.#next);
-  }
-
-  address(of: 'saddr' | 'daddr'): this {
-    const length = addressLength(this.#family);
-    const first = this.#family === 'IPv4' ? 12 : 8;
-    return this.#load(length, (to) => ({
-      kind: 'payload',
-      base: 'network',
-      offset: of === 'saddr' ? first : first + length,
-      length,
-      to,
-    }));
-  }
-
-  /** `daddr . l4proto . dport`, the frontend of a packet before translation. */
-  frontend(): this {
-    return this.address('daddr')
-      .#load(4, (to) => ({ kind: 'meta', key: 'l4proto', to }))
-      .#load(4, (to) => ({ kind: 'payload', base: 'transport', offset: 2, length: 2, to }));
-  }
-
-  ctAddress(of: 'src' | 'dst', direction: 'original' | 'reply'): this {
-    const key = this.#family === 'IPv4' ? (`${of}-ip` as const) : (`${of}-ip6` as const);
-    return this.#load(addressLength(this.#family), (to) => ({ kind: 'ct', key, direction, to }));
-  }
-
-  ctPort(of: 'src' | 'dst', direction: 'original' | 'reply'): this {
-    return this.#load(4, (to) => ({ kind: 'ct', key: `proto-${of}`, direction, to }));
-  }
-
-  /** The same as {@link frontend} after translation, from conntrack. The protocol must be fixed before. */
-  ctFrontend(): this {
-    return this.ctAddress('dst', 'original')
-      .#load(4, (to) => ({ kind: 'meta', key: 'l4proto', to }))
-      .ctPort('dst', 'original');
-  }
-
-  slot(slots: number): this {
-    return this.#load(4, (to) => ({ kind: 'numgen', to, modulus: slots }));
-  }
-
-  #load(bytes: number, expression: (to: Register) => Expression): this {
-    this.#expressions.push(expression(this.next));
-    this.#next += bytes / 4;
-    return this;
-  }
 }
 
 const verdict = (code: 'goto' | 'jump', chain: string): Expression => ({
@@ -283,11 +203,6 @@ function affinityRule(family: Family): Rule {
   };
 }
 
-/** Sends to the `address . port` in the registers from 0. */
-function dnat(family: Family): Expression {
-  return { kind: 'dnat', family, address: 0, port: register(addressLength(family) / 4) };
-}
-
 /**
  * Session affinity, second half: after the choice, when conntrack knows both ends, remember it. `update`
  * keeps the endpoint of a client that is known and starts its time again.
@@ -376,59 +291,6 @@ function refuseRules(): readonly Rule[] {
     },
     { comment: 'everything else', expressions: [{ kind: 'reject', with: 'port-unreachable' }] },
   ];
-}
-
-function isProtocol(protocol: number): readonly Expression[] {
-  return [
-    { kind: 'meta', key: 'l4proto', to: 0 },
-    { kind: 'cmp', op: 'eq', from: 0, value: Uint8Array.of(protocol) },
-  ];
-}
-
-function fromThisNode(): readonly Expression[] {
-  return [
-    { kind: 'fibType', of: 'saddr', to: 0 },
-    { kind: 'cmp', op: 'eq', from: 0, value: number(ROUTE_TYPE_LOCAL) },
-  ];
-}
-
-function matchLocal(family: Family, local: LocalTraffic, op: 'eq' | 'neq'): readonly Expression[] {
-  switch (local.kind) {
-    case 'cidr': {
-      const { address, prefix } = local.cidr;
-      const network = new Uint8Array(addressLength(family));
-      packAddress(address, network, 0);
-      const mask = network.map(
-        (_, index) => 0xff << (8 - Math.min(8, Math.max(0, prefix - index * 8))),
-      );
-      return [
-        ...new Loader(family).address('saddr').expressions,
-        { kind: 'bitwise', from: 0, to: 0, mask, xor: new Uint8Array(network.length) },
-        { kind: 'cmp', op, from: 0, value: network },
-      ];
-    }
-    case 'interface':
-      return matchInterface(op, interfaceName(local.name));
-    case 'interfacePrefix':
-      // Compared only as far as the prefix goes; nft shows it as `cni*`.
-      return matchInterface(op, Buffer.from(local.prefix, 'latin1'));
-    default:
-      return local satisfies never;
-  }
-}
-
-function matchInterface(op: 'eq' | 'neq', value: Uint8Array): readonly Expression[] {
-  return [
-    { kind: 'meta', key: 'iifname', to: 0 },
-    { kind: 'cmp', op, from: 0, value },
-  ];
-}
-
-/** IFNAMSIZ bytes, linux/if.h. */
-function interfaceName(name: string): Uint8Array {
-  const bytes = Buffer.alloc(16);
-  bytes.write(name, 0, 'latin1');
-  return bytes;
 }
 
 /** The chain that picks one of `slots` endpoints. */

@@ -4,9 +4,10 @@
  * fill a batch, the plane commits it.
  */
 import type { Family } from '../../core/ip.ts';
+import type { Route } from '../../core/route.ts';
 import type { NftBatch } from '../../kernel/nftables/batch.ts';
 import { type ElementSink, type PlanChange, lostEndpoints, writeChanges } from './diff.ts';
-import type { FrontendPlan } from './plan.ts';
+import { type FrontendPlan, planRoute } from './plan.ts';
 import { type Layout, stickyTimeouts } from './layout.ts';
 import type { TableContents } from './read.ts';
 import { addPickChain, deletePickChain } from './rules.ts';
@@ -34,7 +35,7 @@ export type Forgotten = Map<Packed, Set<Packed>>;
 export class FamilyTable {
   readonly family: Family;
   readonly layout: Layout;
-  #plans = new Map<Packed, FrontendPlan>();
+  readonly #plans = new Map<Packed, FrontendPlan>();
   readonly #clusterIps = new SharedSet(SETS.clusterIps);
   readonly #hairpin = new SharedSet(SETS.hairpin);
   readonly #picks: Record<PickKind, Set<number>> = { outside: new Set(), inside: new Set() };
@@ -49,13 +50,6 @@ export class FamilyTable {
     return this.#plans;
   }
 
-  /** Takes over wanted plans without writing; {@link repair} then brings the kernel there. */
-  want(plans: ReadonlyMap<Packed, FrontendPlan>): void {
-    for (const plan of this.#plans.values()) this.#share(plan, 'release');
-    this.#plans = new Map(plans);
-    for (const plan of plans.values()) this.#share(plan, 'retain');
-  }
-
   /** Records which pick chains and affinity timeouts the kernel has, once its layout is in order. */
   adopt(contents: TableContents | undefined): void {
     for (const kind of PICK_KINDS) this.#picks[kind] = new Set([REFUSE, DROP]);
@@ -66,14 +60,35 @@ export class FamilyTable {
     this.#sticky = new Set(contents === undefined ? [] : stickyTimeouts(contents));
   }
 
-  /** What takes the kernel from `found` to the plans we hold; nothing for frontends that are as they should be. */
-  differences(found: ReadonlyMap<Packed, FrontendPlan>): readonly PlanChange[] {
-    const changes: PlanChange[] = [];
-    for (const [key, before] of found) {
-      if (!this.#plans.has(key)) changes.push({ before, after: undefined });
+  /**
+   * What takes the kernel from `found` to the plans of these Routes, or else to those we hold, portion by
+   * portion; frontends that should not be there come last. The plans become ours as the portions are taken.
+   */
+  *differences(
+    found: ReadonlyMap<Packed, FrontendPlan>,
+    routes: readonly Route[] | undefined,
+  ): Generator<readonly PlanChange[]> {
+    const surplus = new Set(found.keys());
+    const toChange = (after: FrontendPlan): PlanChange => {
+      surplus.delete(after.key);
+      return { before: found.get(after.key), after };
+    };
+    if (routes === undefined) {
+      for (const plans of portions([...this.#plans.values()])) yield plans.map(toChange);
+    } else {
+      this.#forgetPlans();
+      for (const portion of portions(routes.filter(({ family }) => family === this.family))) {
+        const plans = portion.flatMap((route) => planRoute(route, (key) => found.get(key)));
+        for (const plan of plans) {
+          this.#share(plan, 'retain');
+          this.#plans.set(plan.key, plan);
+        }
+        yield plans.map(toChange);
+      }
     }
-    for (const [key, after] of this.#plans) changes.push({ before: found.get(key), after });
-    return changes;
+    for (const keys of portions([...surplus])) {
+      yield keys.map((key) => ({ before: found.get(key), after: undefined }));
+    }
   }
 
   /** Replaces plans and returns the changes to write. An absent plan means the frontend is gone. */
@@ -147,6 +162,11 @@ export class FamilyTable {
     return plan.outside.slots.includes(endpoint) || plan.inside.slots.includes(endpoint);
   }
 
+  #forgetPlans(): void {
+    for (const plan of this.#plans.values()) this.#share(plan, 'release');
+    this.#plans.clear();
+  }
+
   #needPick(batch: NftBatch, kind: PickKind, slots: number | undefined): void {
     if (slots === undefined || this.#picks[kind].has(slots)) return;
     addPickChain(batch, this.family, kind, slots);
@@ -164,6 +184,14 @@ export class FamilyTable {
     if (plan.clusterIp !== undefined) this.#clusterIps[use](plan.clusterIp);
     for (const address of plan.localEndpoints) this.#hairpin[use](address + address);
   }
+}
+
+/** Frontends looked at in one turn of the event loop: about 1 ms. */
+const PORTION = 100;
+
+/** Cuts a list into portions. */
+export function* portions<T>(items: readonly T[]): Generator<readonly T[]> {
+  for (let at = 0; at < items.length; at += PORTION) yield items.slice(at, at + PORTION);
 }
 
 /** Adds what these changes make clients forget. */

@@ -113,5 +113,3 @@ export const DELETE_OPTIONS: Message = [
   optionalBoolean(6, 'ignoreStoreReadErrorWithClusterBreakingPotential'),
 ];
 
-/** The fields of `runtime.TypeMeta` inside of `runtime.Unknown`. */
-export const TYPE_META: Message = [text(1, 'apiVersion'), text(2, 'kind')];

@@ -438,20 +438,6 @@ inNamespace(import.meta.filename, () => {
         assert.deepEqual(socket.elements('IPv4', T, 'endpoints'), []);
       }),
     );
-
-    test(
-      'a transaction larger than the send buffer is refused with advice',
-      withNft((socket) => {
-        const batch = new NftBatch();
-        const expected = kernelError('SY_KERNEL_BUFFER', /where the socket takes \d+: .*wmem_max/);
-        if (socket.maxBatchBytes > 1 << 20) return;
-        addEndpoints(batch);
-        load(batch);
-        assert.throws(() => {
-          socket.commit(batch);
-        }, expected);
-      }),
-    );
   });
 });
 

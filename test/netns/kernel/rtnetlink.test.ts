@@ -34,9 +34,9 @@ async function until(
   wanted: (texts: readonly string[]) => boolean,
 ): Promise<readonly string[]> {
   for (;;) {
-    const { value, done } = await lists.next();
-    assert.ok(done !== true, 'the watcher ended');
-    const found = texts(value);
+    const result = await lists.next();
+    assert.ok(result.done !== true, 'the watcher ended');
+    const found = texts(result.value);
     if (wanted(found)) return found;
   }
 }

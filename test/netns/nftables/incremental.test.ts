@@ -5,9 +5,10 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import fc from 'fast-check';
+import { mergeChanges } from '../../../src/agent/merge-changes.ts';
 import type { PlaneSettings } from '../../../src/core/node.ts';
 import { RouteTable } from '../../../src/core/route-table.ts';
-import type { RouteChange } from '../../../src/core/route.ts';
+import type { RouteChange, RouteKey } from '../../../src/core/route.ts';
 import { select } from '../../../src/core/select/select.ts';
 import { ObjectStore } from '../../../src/core/store.ts';
 import { openKernelIo } from '../../../src/kernel/koffi-io.ts';
@@ -34,11 +35,13 @@ class Objects {
 
   take(events: readonly ObjectEvent[]): readonly RouteChange[] {
     for (const event of events) this.#takeOne(event);
-    return this.#store.takeDirty().flatMap((key) => {
+    const changes = new Map<RouteKey, RouteChange>();
+    for (const key of this.#store.takeDirty()) {
       const { service, slices } = this.#store.get(key);
       const routes = service === undefined ? [] : select(service, slices, this.#view).routes;
-      return this.#table.replace(key, routes, service?.createdAt ?? '');
-    });
+      mergeChanges(changes, this.#table.replace(key, routes, service?.createdAt ?? ''));
+    }
+    return [...changes.values()];
   }
 
   #takeOne(event: ObjectEvent): void {

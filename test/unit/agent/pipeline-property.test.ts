@@ -125,6 +125,6 @@ test('whatever happens and fails on the way, the kernel ends as if built from th
       assert.deepEqual(plane.settings, fresh.plane.settings);
       assert.equal(plane.overlapped, false);
     }),
-    { numRuns: 150 },
+    { numRuns: 60 },
   );
 });
