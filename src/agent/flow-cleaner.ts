@@ -14,8 +14,8 @@ export class FlowCleaner {
   readonly #delete: DeleteFlows;
   readonly #events: FlowCleanerEvents;
   readonly #now: () => number;
-  /** By frontend: what was decided last about one counts. */
-  #waiting = new Map<string, StaleFlows>();
+  /** Deletions to come, one after the other; in each, by frontend, what was decided last counts. */
+  readonly #waiting: Map<string, StaleFlows>[] = [];
   #isRunning = false;
 
   constructor(deleteFlows: DeleteFlows, events: FlowCleanerEvents, now: () => number) {
@@ -26,18 +26,26 @@ export class FlowCleaner {
 
   /** Deletes these flows soon. */
   clean(stale: readonly StaleFlows[]): void {
-    for (const flows of stale) this.#waiting.set(`${flows.address} ${flows.port}`, flows);
-    if (this.#waiting.size > 0 && !this.#isRunning) void this.#run();
+    for (const flows of stale) this.#add(`${flows.address} ${flows.port}`, flows);
+    if (this.#waiting.length > 0 && !this.#isRunning) void this.#run();
+  }
+
+  #add(frontend: string, flows: StaleFlows): void {
+    let last = this.#waiting.at(-1);
+    // A frontend that is gone names the flows to delete and says nothing of those that were stale before.
+    if (last === undefined || (flows.only !== undefined && last.has(frontend))) {
+      last = new Map();
+      this.#waiting.push(last);
+    }
+    last.set(frontend, flows);
   }
 
   async #run(): Promise<void> {
     this.#isRunning = true;
-    while (this.#waiting.size > 0) {
-      const stale = [...this.#waiting.values()];
-      this.#waiting = new Map();
+    for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
       const started = this.#now();
       try {
-        const deleted = await this.#delete(stale);
+        const deleted = await this.#delete([...next.values()]);
         this.#events.onCleaned(deleted, this.#now() - started);
       } catch (error) {
         this.#events.onFailure(error);

@@ -102,6 +102,7 @@ export class FakePlane implements DataPlane {
   }
 
   disturbed(): boolean {
+    this.overlapped ||= this.#running;
     return this.isDisturbed;
   }
 

@@ -1,72 +1,55 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FlowCleaner } from '../../../src/agent/flow-cleaner.ts';
+import { parseAddress } from '../../../src/core/ip.ts';
 import type { StaleFlows } from '../../../src/core/flows.ts';
-import { address, turns } from './fakes.ts';
 
-function stale(ip: string, keep: readonly string[]): StaleFlows {
-  return { family: 'IPv4', address: address(ip), port: 53, keep: new Set(keep), only: undefined };
+function stale(keep: readonly string[], only?: readonly string[]): StaleFlows {
+  const address = parseAddress('10.96.0.10');
+  assert.ok(address !== undefined);
+  return {
+    family: 'IPv4',
+    address,
+    port: 53,
+    keep: new Set(keep),
+    only: only === undefined ? undefined : new Set(only),
+  };
 }
 
 /** A cleaner whose deletions end when the test says so. */
-class Bench {
-  readonly calls: (readonly StaleFlows[])[] = [];
-  readonly cleaned: number[] = [];
-  readonly failures: unknown[] = [];
-  #answer = Promise.withResolvers<number>();
-  readonly cleaner = new FlowCleaner(
+function cleanerUnderTest() {
+  const calls: (readonly StaleFlows[])[] = [];
+  const ends: (() => void)[] = [];
+  const failures: unknown[] = [];
+  const idle = Promise.withResolvers<void>();
+  const cleaner = new FlowCleaner(
     async (flows) => {
-      this.calls.push(flows);
-      return this.#answer.promise;
+      calls.push(flows);
+      if (calls.length === 1) await new Promise<void>((resolve) => ends.push(resolve));
+      if (calls.length === 2) throw new Error('no conntrack');
+      return 1;
     },
     {
-      onCleaned: (deleted) => this.cleaned.push(deleted),
-      onFailure: (error) => this.failures.push(error),
+      onCleaned: () => {
+        if (calls.length === 3) idle.resolve();
+      },
+      onFailure: (error) => failures.push(error),
     },
     () => 0,
   );
-
-  async answer(result: number | Error): Promise<void> {
-    const answered = this.#answer;
-    this.#answer = Promise.withResolvers<number>();
-    if (typeof result === 'number') answered.resolve(result);
-    else answered.reject(result);
-    await turns();
-  }
+  return { cleaner, calls, failures, idle: idle.promise, end: () => ends.shift()?.() };
 }
 
-test('what comes during a deletion is deleted together afterwards, the latest word counts', async () => {
-  const bench = new Bench();
-  bench.cleaner.clean([stale('10.96.0.1', ['a'])]);
-  bench.cleaner.clean([stale('10.96.0.1', ['b']), stale('10.96.0.2', [])]);
-  bench.cleaner.clean([stale('10.96.0.1', ['c'])]);
-  await turns();
-  assert.equal(bench.calls.length, 1);
-  await bench.answer(3);
-  assert.deepEqual(
-    bench.calls[1]?.map((flows) => [flows.address, ...flows.keep]),
-    [['10.96.0.1', 'c'], ['10.96.0.2']],
-  );
-  await bench.answer(0);
-  assert.deepEqual(bench.cleaned, [3, 0]);
-  assert.equal(bench.calls.length, 2);
-});
-
-test('nothing to delete is no call', async () => {
-  const bench = new Bench();
-  bench.cleaner.clean([]);
-  await turns();
-  assert.equal(bench.calls.length, 0);
-});
-
-test('a failure is told and does not stop what comes after it', async () => {
-  const bench = new Bench();
-  bench.cleaner.clean([stale('10.96.0.1', [])]);
-  await turns();
-  await bench.answer(new Error('no'));
-  assert.equal(bench.failures.length, 1);
-  bench.cleaner.clean([stale('10.96.0.2', [])]);
-  await turns();
-  await bench.answer(1);
-  assert.deepEqual(bench.cleaned, [1]);
+test('while a deletion runs the last decision about a frontend counts, but none is lost', async () => {
+  const { cleaner, calls, failures, idle, end } = cleanerUnderTest();
+  const [first, second, third, gone] = [stale(['a']), stale(['b']), stale(['c']), stale([], ['c'])];
+  cleaner.clean([first]);
+  cleaner.clean([second]);
+  cleaner.clean([third]);
+  cleaner.clean([gone]);
+  assert.deepEqual(calls, [[first]], 'one at a time');
+  end();
+  await idle;
+  assert.deepEqual(calls, [[first], [third], [gone]]);
+  assert.equal(failures.length, 1, 'a failure does not stop the next deletion');
 });
