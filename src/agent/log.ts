@@ -4,7 +4,7 @@
  */
 
 /** Values that go behind the message of a line, in order. */
-export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>;
+type LogFields = Readonly<Record<string, string | number | boolean | undefined>>;
 
 /** Writes lines of one part of the program. */
 export interface Logger {

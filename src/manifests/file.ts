@@ -6,7 +6,7 @@ import { type DocumentContent, interpretDocument } from './objects.ts';
 import { countLines, splitDocuments } from './split.ts';
 
 /** Something wrong in a file. */
-export interface FileProblem {
+interface FileProblem {
   /** From 1; `undefined` when it is about the file as a whole. */
   readonly line: number | undefined;
   readonly field: string;

@@ -8,7 +8,7 @@ import type { ManifestObject, ObjectId } from './catalog.ts';
 import { type YamlValue, readDocument } from './yaml.ts';
 
 /** Something wrong in a document. */
-export interface DocumentProblem {
+interface DocumentProblem {
   /** From 1, inside the document's text. */
   readonly line: number;
   /** Path such as `spec.ports[0].nodePort`; `''` when the text itself cannot be read. */
@@ -33,7 +33,7 @@ export interface DocumentContent {
   readonly ignored: readonly string[];
 }
 
-export interface LocatedObject {
+interface LocatedObject {
   readonly id: ObjectId;
   readonly item: ManifestObject;
   /** Where it stands in the document: `''`, or `items[3]` of a list. */

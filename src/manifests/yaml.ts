@@ -17,7 +17,7 @@ export interface YamlValue {
 }
 
 /** What is wrong with the text of a document. */
-export interface YamlError {
+interface YamlError {
   /** From 1, inside the document's text. */
   readonly line: number;
   readonly message: string;

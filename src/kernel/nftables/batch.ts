@@ -33,9 +33,8 @@ import {
 } from './object-codec.ts';
 import type { SetDefinition } from './set-types.ts';
 
-export type { ChainDefinition, ChainHook, ElementOptions } from './object-codec.ts';
-export type { DataType, SetDefinition, SetFlag, TypeofField } from './set-types.ts';
-export { MAX_COMMENT_LENGTH } from './userdata.ts';
+export type { ChainDefinition, ElementOptions } from './object-codec.ts';
+export type { DataType, SetDefinition } from './set-types.ts';
 
 /** BATCH_BEGIN: header, nfgenmsg, and the generation attribute, which is left out at the front if unused. */
 const BEGIN_LENGTH = HEADER_LENGTH + 4;
@@ -61,6 +60,7 @@ export interface EncodedBatch {
  */
 export class NftBatch {
   readonly #writer = new NetlinkWriter();
+  readonly #begin = new NetlinkWriter();
   #messages: BatchMessage[] = [];
   #operations = 0;
   #setId = 0;
@@ -225,7 +225,8 @@ export class NftBatch {
     const bytes = writer.written();
     writer.truncate(length);
 
-    const begin = new NetlinkWriter();
+    const begin = this.#begin;
+    begin.reset();
     begin.begin(NFNL_MSG_BATCH.BEGIN, NLM_F.REQUEST, first);
     begin.nfgenmsg(0, NFNL_SUBSYS_NFTABLES);
     if (generation !== undefined) begin.u32be(NFNL_BATCH_GENID, generation);

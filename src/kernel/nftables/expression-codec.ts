@@ -183,7 +183,7 @@ function writeBody(writer: NetlinkWriter, protocol: number, expression: Expressi
 }
 
 /** struct nft_data with a value. */
-export function writeValue(writer: NetlinkWriter, type: number, value: Uint8Array): void {
+function writeValue(writer: NetlinkWriter, type: number, value: Uint8Array): void {
   writer.nestedBytes(type, NFTA_DATA.VALUE, value);
 }
 

@@ -28,7 +28,7 @@ import { commentUserdata, setUserdata } from './userdata.ts';
 import type { Family } from '../../core/ip.ts';
 
 /** Where a base chain sees packets. */
-export interface ChainHook {
+interface ChainHook {
   readonly type: 'nat' | 'filter';
   readonly hook: keyof typeof NF_INET;
   readonly priority: number;

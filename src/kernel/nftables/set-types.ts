@@ -16,7 +16,7 @@ export type TypeofField =
   | 'th dport'
   | 'numgen random mod 1';
 
-export type SetFlag = 'interval' | 'dynamic' | 'timeout';
+type SetFlag = 'interval' | 'dynamic' | 'timeout';
 
 export interface SetDefinition {
   readonly name: string;

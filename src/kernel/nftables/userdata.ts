@@ -16,10 +16,10 @@ import {
 } from './set-types.ts';
 
 /**
- * Longest comment, in characters, that nft reads back (NFTNL_UDATA_COMMENT_MAXLEN). A namespace, Service
- * and port name of greatest length are longer together.
+ * Longest comment, in characters, the kernel has room for: user data without type, length and NUL.
+ * nft 1.0.6 lists longer ones than it reads back, which is 128 (NFTNL_UDATA_COMMENT_MAXLEN).
  */
-export const MAX_COMMENT_LENGTH = 128;
+const MAX_COMMENT_LENGTH = NFT_USERDATA_MAXLEN - 3;
 
 /** ASCII without control characters and without the quote that ends a comment. */
 const PRINTABLE = /^[ !#-~]*$/;
@@ -68,7 +68,7 @@ const FIELDS: { readonly [Field in TypeofField]: TypeofEntry } = {
 export function commentUserdata(comment: string, type: number = UDATA_COMMENT): Buffer {
   if (comment.length > MAX_COMMENT_LENGTH) {
     throw badArgument(
-      `comment of ${comment.length} characters; nft reads ${MAX_COMMENT_LENGTH}: ${comment}`,
+      `comment of ${comment.length} characters; there is room for ${MAX_COMMENT_LENGTH}: ${comment}`,
     );
   }
   if (!PRINTABLE.test(comment)) {

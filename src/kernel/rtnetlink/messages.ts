@@ -7,7 +7,7 @@ import type { NetlinkWriter } from '../netlink/writer.ts';
 import { AF, IFA, IFADDRMSG_LENGTH, IFINFOMSG_LENGTH, IFLA, RTM } from './constants.ts';
 
 /** enum rt_scope_t; `nowhere` and user-defined scopes are not told apart. */
-export type AddressScope = 'global' | 'site' | 'link' | 'host' | 'other';
+type AddressScope = 'global' | 'site' | 'link' | 'host' | 'other';
 
 /** An address of this network namespace. */
 export interface InterfaceAddress {

@@ -6,7 +6,7 @@ import { NetlinkWriter } from '../netlink/writer.ts';
 import { RTM } from './constants.ts';
 import { type InterfaceAddress, type Link, readAddress, readLink, writeList } from './messages.ts';
 
-export type { AddressScope, InterfaceAddress, Link } from './messages.ts';
+export type { InterfaceAddress, Link } from './messages.ts';
 
 /** Reads addresses and links of the network namespace it was opened in. Needs no rights. */
 export class RouteSocket {

@@ -8,7 +8,7 @@ import { SETS, stickySet } from './schema.ts';
 import { type Packed, packNumber } from './keys.ts';
 
 /** Contents of an element besides its key. */
-export interface ElementContent {
+interface ElementContent {
   readonly data?: Packed;
   readonly keyEnd?: Packed;
   readonly comment?: string;

@@ -41,9 +41,12 @@ export interface FrontendPlan {
 }
 
 /** Nothing programmed. */
-export const NO_PICK: PickPlan = { code: undefined, slots: [] };
+const NO_PICK: PickPlan = { code: undefined, slots: [] };
 
 const NONE: readonly never[] = [];
+
+/** nft 1.0.6 lists longer comments, but does not take them back (NFTNL_UDATA_COMMENT_MAXLEN, libnftnl). */
+const MAX_LABEL_LENGTH = 127;
 
 /** Plans of all frontends of a Route. `current` gives what is programmed now, so that slots stay put. */
 export function planRoute(
@@ -71,7 +74,7 @@ export function planRoute(
     const sources = frontend.kind === 'loadBalancer' ? route.allowedSources : undefined;
     return {
       key,
-      label: route.label,
+      label: clip(route.label),
       outside: pick(target, now?.outside),
       inside: inside === undefined ? NO_PICK : pick(inside, now?.inside),
       localPolicy: inside !== undefined,
@@ -84,6 +87,10 @@ export function planRoute(
     };
   };
   return route.frontends.map(plan);
+}
+
+function clip(label: string): string {
+  return label.length <= MAX_LABEL_LENGTH ? label : `${label.slice(0, MAX_LABEL_LENGTH - 3)}...`;
 }
 
 /** Packed frontends of a Route. */

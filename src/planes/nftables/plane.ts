@@ -212,7 +212,7 @@ class NftablesPlane implements DataPlane {
     for (const changes of table.differences(found, routes)) {
       table.write(this.#batch, changes, sink);
       // A table of another layout is replaced in one transaction, so that no packet sees it half empty.
-      if (state !== 'foreign layout' && this.#batch.operations >= BATCH_OPERATIONS) this.#commit();
+      if (state !== 'foreign layout' && this.#isLarge()) this.#commit();
       await setImmediate();
     }
     table.reconcileShared(
@@ -240,9 +240,15 @@ class NftablesPlane implements DataPlane {
   }
 
   async #commitIfLarge(): Promise<void> {
-    if (this.#batch.operations < BATCH_OPERATIONS) return;
+    if (!this.#isLarge()) return;
     this.#commit();
     await setImmediate();
+  }
+
+  /** Time to commit: it takes a while, or (without the right to a large send buffer) soon will not fit. */
+  #isLarge(): boolean {
+    const { operations, byteLength } = this.#batch;
+    return operations >= BATCH_OPERATIONS || byteLength * 2 >= this.#kernel().maxBatchBytes;
   }
 
   /** Sends the batch, if there is anything in it. It is empty afterwards, also after a failure. */

@@ -312,7 +312,7 @@ export function pickRules(family: Family, kind: PickKind, slots: number): readon
 }
 
 /** The pick map that leads to the chains of this kind. */
-export function pickMap(kind: PickKind): string {
+function pickMap(kind: PickKind): string {
   return kind === 'outside' ? SETS.pick : SETS.pickInside;
 }
 

@@ -13,7 +13,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
 /** The program as it is developed. */
-export const sourceProgram = fileURLToPath(new URL('../../../src/cli/main.ts', import.meta.url));
+const sourceProgram = fileURLToPath(new URL('../../../src/cli/main.ts', import.meta.url));
 /** The program as it is shipped, if it was built. */
 export const builtProgram = fileURLToPath(
   new URL('../../../dist/bin/switchyard.js', import.meta.url),
@@ -23,7 +23,7 @@ export const builtProgram = fileURLToPath(
 export const missing =
   process.getuid?.() === 0 ? undefined : 'needs root, for a network namespace of its own';
 
-export const nodeName = 'node-1';
+const nodeName = 'node-1';
 export const nodeAddress = '192.0.2.1';
 
 /** A test fails when it waits longer for a line. */

@@ -7,7 +7,7 @@ import type { Place } from './place.ts';
 import type { World } from './world.ts';
 
 /** A server that answers on port 8080, or on another port. */
-export type Answer = ServerName | `${ServerName}:${number}`;
+type Answer = ServerName | `${ServerName}:${number}`;
 
 interface ProbeSubject {
   readonly from: HostName | readonly HostName[];
@@ -32,7 +32,7 @@ export type Expectation = ProbeSubject &
   );
 
 /** First what changes, in this order, then what must be true. All expectations of a step are tried at the same time. */
-export interface Step {
+interface Step {
   /** For the message of a failure. */
   readonly when?: string;
   readonly setup?: Partial<Setup>;

@@ -10,13 +10,13 @@ export const patienceMs = 5000;
 /** How long an answer may take that must come at once: less than a second SYN takes. */
 const atOnceMs = 900;
 /** How long to wait for an answer that must not come. */
-export const silenceMs = 250;
+const silenceMs = 250;
 
 /** Chance of a false alarm that one assertion on random choices may have. */
 const falseAlarm = 1e-9;
 
 /** Probes after which `servers` equally likely servers have all answered, but for one chance in 10^9. */
-export function probesToHitAll(servers: number): number {
+function probesToHitAll(servers: number): number {
   if (servers < 2) return 3;
   // P(one of n is missed in k probes) <= n * (1 - 1/n)^k
   return Math.ceil(Math.log(falseAlarm / servers) / Math.log(1 - 1 / servers));

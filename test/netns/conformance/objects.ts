@@ -16,7 +16,7 @@ export interface KubeObject {
 }
 
 /** Namespace of every object of the suite. */
-export const namespace = 'shop';
+const namespace = 'shop';
 
 interface Port {
   readonly name?: string;

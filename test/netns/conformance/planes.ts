@@ -8,7 +8,7 @@ import type { Family } from '../../../src/core/ip.ts';
 type Script = (family: Family, clusterIP: string) => string;
 
 /** Damage that somebody else does to the plane's kernel objects, for the drift cases. */
-export interface Tampering {
+interface Tampering {
   readonly name: string;
   readonly script: Script;
   /** The report of the damage names this cluster IP. */

@@ -180,6 +180,17 @@ inNamespace(import.meta.filename, () => {
     assert.deepEqual((await plane.verify()).drift, []);
   });
 
+  test('the longest names there can be are listed in a form that nft takes back', async () => {
+    const label = `${'n'.repeat(63)}/${'s'.repeat(63)}:${'p'.repeat(15)}`;
+    await plane.open(SETTINGS, [route(0, 2, { label })]);
+    const listed = nft('list', 'ruleset');
+    assert.match(listed, /n{63}\/s{60}\.\.\."/);
+    nft('flush', 'ruleset');
+    execFileSync('nft', ['-f', '-'], { input: listed });
+    assert.equal(nft('list', 'ruleset'), listed);
+    assert.deepEqual((await plane.verify()).drift, []);
+  });
+
   test('remove takes our tables and nothing else, and says whether there were any', async () => {
     nft('add table ip other');
     const before = nft('list', 'ruleset');

@@ -1,4 +1,5 @@
 /** Turns nf_tables messages into comparable words, leaving out what only numbers things within a batch. */
+import { NLM_F } from '../../../src/kernel/netlink/constants.ts';
 import { AttributeCursor, MessageCursor } from '../../../src/kernel/netlink/reader.ts';
 import {
   NFTA_RULE,
@@ -21,7 +22,8 @@ export function messageWords(bytes: Buffer): string[] {
   const found: string[] = [];
   const message = new MessageCursor(bytes);
   while (message.next()) {
-    const head = `message ${message.type.toString(16)} family ${bytes.readUInt8(message.start)}`;
+    const family = bytes.readUInt8(message.start);
+    const head = `message ${message.type.toString(16)} family ${family}${flagWords(message)}`;
     found.push([head, ...attributeWords(message)].join('\n'));
   }
   return found;
@@ -45,6 +47,13 @@ export function joinElements(messages: readonly string[]): string[] {
     }
   }
   return joined;
+}
+
+/** How objects are to be made; nft leaves the flag out for tables, which are always made. */
+function flagWords({ type, flags }: MessageCursor): string {
+  if (type === NFT_MSG.NEWTABLE) return '';
+  const create = (flags & NLM_F.CREATE) === 0 ? '' : ' create';
+  return (flags & NLM_F.APPEND) === 0 ? create : `${create} append`;
 }
 
 function attributeWords(message: MessageCursor): string[] {

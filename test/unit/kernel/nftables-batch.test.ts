@@ -256,12 +256,12 @@ describe('What cannot be sent is refused at once', () => {
     new NftBatch().addChain('IPv4', 't', { name: 'x'.repeat(255) });
   });
 
-  test('comments that nft could not read back', () => {
-    refused((batch) => batch.addTable('IPv4', 't', 'x'.repeat(129)), /129 characters/);
+  test('comments that do not fit, or that nft could not write between quotes', () => {
+    refused((batch) => batch.addTable('IPv4', 't', 'x'.repeat(254)), /254 characters/);
     refused((batch) => batch.addTable('IPv4', 't', 'say "no"'), /plain ASCII/);
     refused((batch) => batch.addTable('IPv4', 't', 'caf\u00e9'), /plain ASCII/);
     refused((batch) => batch.addRule('IPv4', 't', 'c', [], 'a\nb'), /plain ASCII/);
-    new NftBatch().addTable('IPv4', 't', 'x'.repeat(128));
+    new NftBatch().addTable('IPv4', 't', 'x'.repeat(253));
   });
 
   test('keys and values the kernel has no room for', () => {

@@ -36,6 +36,30 @@ function sampleBatch(): NftBatch {
   return batch;
 }
 
+/** NFT_MSG_NEWSETELEM with one element, whose key ends in this number. */
+function elementMessage(sequence: number, number: number): Buffer {
+  const batch = new NftBatch();
+  batch.addElement('IPv4', 't', 's', Uint8Array.of(10, 0, 0, number));
+  const sent = new MessageCursor(Buffer.from(batch.encode(1).bytes));
+  while (sent.next() && sent.type !== NFT_MSG.NEWSETELEM);
+  return message(NFT_MSG.NEWSETELEM, sequence, sent.bytes.subarray(sent.start, sent.end));
+}
+
+/** NFT_MSG_NEWSET of the set `s` in table `t`. */
+function setMessage(sequence: number): Buffer {
+  return message(
+    NFT_MSG.NEWSET,
+    sequence,
+    Buffer.from('0200000006000100740000000600020073000000', 'hex'),
+  );
+}
+
+/** How many keys of four bytes a request for elements of set `s` in table `t` holds. */
+function keysIn(request: Buffer): number {
+  // Header 16, nfgenmsg 4, two names of 8, list header 4, 16 for each key.
+  return (request.length - 40) / 16;
+}
+
 /** A refusal that says where in the message the fault is. */
 function refusalAt(sequence: number, errno: number, offset: number): Buffer {
   const payload = Buffer.alloc(4 + 16 + 8);
@@ -44,6 +68,24 @@ function refusalAt(sequence: number, errno: number, offset: number): Buffer {
   payload.writeUInt16LE(2, 22);
   payload.writeUInt32LE(offset, 24);
   return message(2, sequence, payload, 0x300);
+}
+
+/** A kernel that has the elements with these numbers, and whether it has the set at all. */
+function having(numbers: readonly number[], hasSet: boolean): Script {
+  return {
+    answer: ({ sequence, type }, bytes) => {
+      if (type === NFT_MSG.GETSET)
+        return hasSet ? [setMessage(sequence), done(sequence)] : [done(sequence)];
+      const answers: Buffer[] = [];
+      // Keys are the last four bytes of each element.
+      for (let end = bytes.length - 16 * (keysIn(bytes) - 1); end <= bytes.length; end += 16) {
+        const number = bytes.readUInt8(end - 1);
+        if (!numbers.includes(number)) return [...answers, acknowledgement(sequence, ENOENT)];
+        answers.push(elementMessage(sequence, number));
+      }
+      return [...answers, acknowledgement(sequence)];
+    },
+  };
 }
 
 describe('A commit', () => {
@@ -153,6 +195,32 @@ describe('The generation', () => {
   });
 });
 
+describe('Elements asked for by key', () => {
+  const keys = [1, 2, 3, 4].map((number) => Uint8Array.of(10, 0, 0, number));
+
+  function found(socket: NftSocket): number[] {
+    const numbers: number[] = [];
+    socket.findElements('IPv4', 't', 's', keys, ({ bytes, keyEnd }) => {
+      numbers.push(bytes.readUInt8(keyEnd - 1));
+    });
+    return numbers;
+  }
+
+  test('are found wherever others are missing', () => {
+    for (const numbers of [[1, 2, 3, 4], [1, 4], [2, 3], [4], []]) {
+      assert.deepEqual(found(open(having(numbers, true)).socket), numbers);
+    }
+  });
+
+  test('of a missing set are NOT_FOUND', () => {
+    const { socket } = open(having([], false));
+    assert.throws(
+      () => found(socket),
+      error('SY_KERNEL_NOT_FOUND', /reading elements of set ip t s/),
+    );
+  });
+});
+
 describe('Listings', () => {
   test('of what is missing are empty, but elements need their set', () => {
     const { socket } = open({ answer: ({ sequence }) => [acknowledgement(sequence, ENOENT)] });
@@ -160,6 +228,35 @@ describe('Listings', () => {
     assert.throws(
       () => socket.elements('IPv6', 'missing', 's'),
       error('SY_KERNEL_NOT_FOUND', /listing elements of set ip6 missing s/),
+    );
+  });
+
+  test('of elements are made again when the kernel repeats some and leaves out others', () => {
+    let attempts = 0;
+    const { socket } = open({
+      answer: ({ sequence }) => {
+        attempts++;
+        const second = attempts < 3 ? 1 : 2;
+        return [elementMessage(sequence, 1), elementMessage(sequence, second), done(sequence)];
+      },
+    });
+    const keys = socket.elements('IPv4', 't', 's').map(({ key }) => key[3]);
+    assert.deepEqual(keys, [1, 2]);
+    assert.equal(attempts, 3);
+  });
+
+  test('of elements that never come right are given up, and nothing is visited', () => {
+    const { socket } = open({
+      answer: ({ sequence }) => [
+        Buffer.concat([elementMessage(sequence, 1), elementMessage(sequence, 1)]),
+        done(sequence),
+      ],
+    });
+    assert.throws(
+      () => {
+        socket.eachElement('IPv4', 't', 's', () => assert.fail('visited'));
+      },
+      error('SY_KERNEL_INTERRUPTED', /listing elements of set ip t s/),
     );
   });
 

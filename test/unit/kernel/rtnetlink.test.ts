@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { isKernelError } from '../../../src/kernel/errors.ts';
 import { MessageCursor } from '../../../src/kernel/netlink/reader.ts';
 import { NetlinkWriter } from '../../../src/kernel/netlink/writer.ts';
-import { RTM } from '../../../src/kernel/rtnetlink/constants.ts';
+import { IFA, IFA_F, IFF, RTM } from '../../../src/kernel/rtnetlink/constants.ts';
 import {
   type InterfaceAddress,
   type Link,
@@ -66,8 +66,19 @@ describe('Addresses as the kernel lists them', () => {
     assert.ok(!addresses().some(({ address }) => address === '10.9.9.2'));
   });
 
+  test('are our own in whatever order address and peer come', () => {
+    const writer = new NetlinkWriter();
+    writer.begin(RTM.NEWADDR, 0, 0);
+    writer.raw(Uint8Array.of(2, 32, 0, 0, 3, 0, 0, 0));
+    writer.bytes(IFA.LOCAL, Uint8Array.of(10, 9, 9, 1));
+    writer.bytes(IFA.ADDRESS, Uint8Array.of(10, 9, 9, 2));
+    writer.end();
+    const message = cursor(Buffer.from(writer.written()));
+    assert.equal(readAddress(message, () => 'v0')?.address, '10.9.9.1');
+  });
+
   test('with the flags that say whether they can be used', () => {
-    const tentative = addresses().filter(({ flags }) => (flags & 0x40) !== 0);
+    const tentative = addresses().filter(({ flags }) => (flags & IFA_F.TENTATIVE) !== 0);
     assert.deepEqual(
       tentative.map(({ address }) => address),
       ['fd00::2'],
@@ -84,7 +95,7 @@ describe('Addresses as the kernel lists them', () => {
 describe('Links as the kernel lists them', () => {
   test('with index, name and flags', () => {
     assert.deepEqual(
-      links().map(({ index, name, flags }) => [index, name, (flags & 1) !== 0]),
+      links().map(({ index, name, flags }) => [index, name, (flags & IFF.UP) !== 0]),
       [
         [1, 'lo', true],
         [2, 'v1', false],

@@ -88,6 +88,7 @@ const SERVICE = `---
 metadata:
   labels:
     app.kubernetes.io/name: web
+    app: web
 spec: &spec
   ports:
   - name: http
@@ -100,21 +101,21 @@ other: *spec
 test('a field path leads to its line', () => {
   const document = read(SERVICE);
   assert.equal(document.lineOf(''), 3);
-  assert.equal(document.lineOf('spec'), 6);
-  assert.equal(document.lineOf('spec.ports[1].port'), 11);
-  assert.equal(document.lineOf('spec.ports[1]'), 10);
+  assert.equal(document.lineOf('spec'), 7);
+  assert.equal(document.lineOf('spec.ports[1].port'), 12);
+  assert.equal(document.lineOf('spec.ports[1]'), 11);
   assert.equal(document.lineOf('metadata.labels.app.kubernetes.io/name'), 5);
 });
 
 test('a field that is not there leads to the nearest one around it', () => {
   const document = read(SERVICE);
-  assert.equal(document.lineOf('spec.ports[0].nodePort'), 8);
-  assert.equal(document.lineOf('spec.ports[9].port'), 7);
+  assert.equal(document.lineOf('spec.ports[0].nodePort'), 9);
+  assert.equal(document.lineOf('spec.ports[9].port'), 8);
   assert.equal(document.lineOf('status.loadBalancer'), 3);
 });
 
 test('a field behind an alias leads to where it is written', () => {
-  assert.equal(read(SERVICE).lineOf('other.ports[1].port'), 11);
+  assert.equal(read(SERVICE).lineOf('other.ports[1].port'), 12);
 });
 
 test('JSON is read, with tabs too, and knows its lines', () => {

@@ -1,5 +1,5 @@
 /** Node ports, external IPs, and load-balancer IPs. */
-import { nodeAddress, nodeSecondAddress, servers } from '../../../lab/topology.ts';
+import { clientAddress, nodeAddress, nodeSecondAddress, servers } from '../../../lab/topology.ts';
 import type { ConformanceCase } from '../case.ts';
 import { service, slice } from '../objects.ts';
 import type { Place } from '../place.ts';
@@ -53,6 +53,18 @@ export const frontends: readonly ConformanceCase[] = [
       },
       {
         expect: [{ from: 'node', to: [loopback(at), at.nodePort()], fails: 'refused' }],
+      },
+      {
+        when: 'on those in a range',
+        setup: { flags: { nodeportAddresses: '192.0.2.0/24,2001:db8:2::/64' } },
+        expect: [
+          {
+            from: 'client',
+            to: [nodeSecondAddress[at.family], at.nodePort()],
+            reaches: ['pod-a', 'pod-c'],
+          },
+          { from: 'client', to: [nodeAddress[at.family], at.nodePort()], fails: 'refused' },
+        ],
       },
       {
         when: 'they are narrowed down again',
@@ -167,5 +179,54 @@ export const frontends: readonly ConformanceCase[] = [
         ],
       },
     ],
+  },
+  {
+    name: 'Services that share an address keep their own policy, source ranges and affinity',
+    steps: (at) => {
+      const shared = { loadBalancerIPs: [at.loadBalancerIP()] };
+      const strict = service(at, {
+        ...shared,
+        external: 'Local',
+        sourceRanges: [clientAddress.IPv4, clientAddress.IPv6].map((address) =>
+          address.includes(':') ? `${address}/128` : `${address}/32`,
+        ),
+        affinitySeconds: 600,
+      });
+      const open = service(at, {
+        ...shared,
+        name: 'open',
+        clusterIP: at.clusterIP(1),
+        ports: [
+          { name: 'tcp', port: 81 },
+          { name: 'udp', port: 81, protocol: 'UDP' },
+        ],
+      });
+      const all = ['pod-a', 'pod-b', 'pod-c'] as const;
+      const toStrict = [at.loadBalancerIP(), 80] as const;
+      const toOpen = [at.loadBalancerIP(), 81] as const;
+      return [
+        {
+          set: [
+            strict,
+            slice(at, ['pod-a', 'pod-c']),
+            open,
+            slice(at, all, { service: 'open', name: 'open-1' }),
+          ],
+          expect: [
+            { from: 'client', to: toStrict, reaches: ['pod-a'], seenAs: 'itself' },
+            { from: 'pod-b', to: toStrict, fails: 'timeout' },
+            { from: ['client', 'pod-b'], to: toOpen, reaches: all, seenAs: 'node' },
+          ],
+        },
+        {
+          when: 'the strict one goes',
+          remove: [strict],
+          expect: [
+            { from: ['client', 'pod-b'], to: toOpen, reaches: all, seenAs: 'node' },
+            { from: ['client', 'pod-b'], to: toStrict, fails: 'timeout' },
+          ],
+        },
+      ];
+    },
   },
 ];

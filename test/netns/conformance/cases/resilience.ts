@@ -112,6 +112,13 @@ export const resilience: readonly ConformanceCase[] = [
       {
         set: objects(at),
         check: async (world) => {
+          const flow = {
+            from: 'client',
+            over: 'UDP',
+            to: [at.loadBalancerIP(), 80],
+            sourcePort: at.sourcePort(),
+          } as const;
+          await world.expect([{ ...flow, reaches: ['pod-a'] }]);
           const end = await world.loop('client', [at.externalIP(1), 80]);
           await world.crash();
           world.changeUnseen({
@@ -124,6 +131,7 @@ export const resilience: readonly ConformanceCase[] = [
           });
           await world.recover();
           await world.expect([
+            { ...flow, reaches: ['pod-b'] },
             { from, to: [at.clusterIP(0), 80], reaches: ['pod-b'] },
             { from, to: [at.clusterIP(2), 80], fails: 'timeout' },
             { from, to: [at.clusterIP(3), 80], reaches: ['pod-d'] },
@@ -188,8 +196,8 @@ export const resilience: readonly ConformanceCase[] = [
                 throw new Error(`after ${name}: ${String(cause)}`, { cause });
               });
             await world.change({ set: objects(at) });
-            await world.expect(works(at));
           }
+          await world.expect(works(at));
         },
       },
     ],
