@@ -103,6 +103,11 @@ export function unsupportedMediaType(supported: readonly string[]): StatusError 
   return failure({ code: 415, reason: 'UnsupportedMediaType', message });
 }
 
+export function bodyTooLarge(limit: number): StatusError {
+  const message = `Request entity too large: limit is ${limit}`;
+  return failure({ code: 413, reason: 'RequestEntityTooLarge', message });
+}
+
 export function alreadyExists(resource: ResourceName, name: string): StatusError {
   const message = `${qualified(resource)} "${name}" already exists`;
   return failure({ code: 409, reason: 'AlreadyExists', message, details: about(resource, name) });
@@ -165,15 +170,6 @@ export function tooLargeResourceVersion(revision: number, current: number): Stat
   });
 }
 
-/** 429 of the server's priority and fairness filter. */
-export function tooManyRequests(retryAfterSeconds: number): StatusError {
-  return failure({
-    code: 429,
-    reason: 'TooManyRequests',
-    message: 'The server has received too many requests and has asked us to try again later',
-    details: { retryAfterSeconds },
-  });
-}
 
 export function internalError(cause: string): StatusError {
   return failure({

@@ -60,7 +60,7 @@ export interface EncodedBatch {
  */
 export class NftBatch {
   readonly #writer = new NetlinkWriter();
-  readonly #begin = new NetlinkWriter();
+  readonly #prologue = new NetlinkWriter();
   #messages: BatchMessage[] = [];
   #operations = 0;
   #setId = 0;
@@ -225,7 +225,7 @@ export class NftBatch {
     const bytes = writer.written();
     writer.truncate(length);
 
-    const begin = this.#begin;
+    const begin = this.#prologue;
     begin.reset();
     begin.begin(NFNL_MSG_BATCH.BEGIN, NLM_F.REQUEST, first);
     begin.nfgenmsg(0, NFNL_SUBSYS_NFTABLES);

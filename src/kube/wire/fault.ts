@@ -1,10 +1,17 @@
-/** Why bytes of an API server could not be read. Whoever knows the server and the request makes an error of it. */
+/**
+ * - `malformed`: the bytes are not what the format asks for.
+ * - `truncated`: they end too early.
+ * - `too-large`: a piece is larger than anything a real server sends.
+ */
+export type FaultKind = 'malformed' | 'truncated' | 'too-large';
+
+/** Why bytes of an API server could not be read. Who knows the server and the request makes a KubeError of it. */
 export class WireFault extends Error {
   override readonly name = 'WireFault';
-  readonly kind: 'malformed' | 'too large';
+  readonly kind: FaultKind;
 
-  /** `message` is what is wrong, as the end of a sentence. */
-  constructor(kind: WireFault['kind'], message: string) {
+  /** `message` says what is wrong, as part of a sentence. */
+  constructor(kind: FaultKind, message: string) {
     super(message);
     this.kind = kind;
   }

@@ -95,8 +95,8 @@ export function shareTexts(values: unknown, table: Message, pool: StringPool): v
       const items = values[field.name];
       if (Array.isArray(items)) for (const item of items) shareTexts(item, field.message, pool);
     } else if (field?.kind === 'string' && field.shared) {
-      const text = values[field.name];
-      if (typeof text === 'string') values[field.name] = pool.share(text);
+      const known = values[field.name];
+      if (typeof known === 'string') values[field.name] = pool.share(known);
     }
   }
 }
