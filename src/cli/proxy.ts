@@ -12,7 +12,7 @@ import { AddressWatcher } from '../kernel/rtnetlink/address-watcher.ts';
 import { openNftablesPlane } from '../planes/nftables/plane.ts';
 
 /** A process that was told to stop ends after this long at the latest, in milliseconds. */
-const STOP_MS = 900;
+const STOP_MS = 500;
 
 /** Adds the command. Flags have kube-proxy's names where it has such a flag. `write` takes log lines. */
 export function addProxyCommand(program: Command, write: (line: string) => void): void {
@@ -35,7 +35,7 @@ export function addProxyCommand(program: Command, write: (line: string) => void)
     .option('--pod-bridge-interface <name>', 'for BridgeInterface: the bridge of the pods')
     .option(
       '--pod-interface-name-prefix <prefix>',
-      'for InterfaceNamePrefix: how the pods’ interfaces begin',
+      'for InterfaceNamePrefix: how names of pod interfaces begin',
     )
     .option(
       '--nodeport-addresses <cidrs>',
@@ -61,15 +61,8 @@ function withoutEquals(value: string): string {
 }
 
 async function serve(config: AgentConfig, write: (line: string) => void): Promise<void> {
-  const log = openLog(
-    {
-      verbosity: config.verbosity,
-      write,
-      time: () => new Date(),
-      pid: process.pid,
-    },
-    'main',
-  );
+  const { verbosity } = config;
+  const log = openLog({ verbosity, write, time: () => new Date(), pid: process.pid }, 'main');
   const stop = new AbortController();
   for (const name of ['SIGTERM', 'SIGINT'] as const) {
     process.once(name, () => {

@@ -52,11 +52,6 @@ export class Catalog {
   readonly #touched = new Set<ObjectId>();
   readonly #conflicts = new Map<ObjectId, readonly string[]>();
 
-  /** Number of objects in force after the last {@link flush}. */
-  get size(): number {
-    return this.#published.size;
-  }
-
   /**
    * Takes a file's new content. The last good state of an object stays when its document is broken
    * now, or when it is gone and something unreadable in the file could be it. An object that was never

@@ -12,8 +12,6 @@ interface FileProblem {
   readonly field: string;
   readonly message: string;
   readonly object: ObjectId | undefined;
-  /** The whole object, document or file cannot be used. Otherwise only the field is left out. */
-  readonly unusable: boolean;
   /** Equal for the same problem in the same text, wherever in the file that text has moved. */
   readonly key: string;
 }
@@ -49,7 +47,7 @@ export const EMPTY_FILE: ParsedFile = {
 
 /** A file that cannot be read at all: everything it said before may still be meant. */
 export function unusableFile(message: string, line?: number): ParsedFile {
-  const problem = { line, field: '', message, object: undefined, unusable: true, key: message };
+  const problem = { line, field: '', message, object: undefined, key: message };
   return {
     ...EMPTY_FILE,
     unreadable: true,
@@ -110,7 +108,7 @@ export async function parseFile(
 
 function duplicate(id: ObjectId, line: number, field: string): FileProblem {
   const message = `${id} is already in this file; the first one is used`;
-  return { line, field, message, object: id, unusable: true, key: message };
+  return { line, field, message, object: id, key: message };
 }
 
 function findForeignBytes(bytes: Uint8Array): ParsedFile | undefined {

@@ -15,8 +15,6 @@ interface DocumentProblem {
   readonly field: string;
   readonly message: string;
   readonly object: ObjectId | undefined;
-  /** The whole object cannot be used. Otherwise only the field is left out. */
-  readonly unusable: boolean;
 }
 
 /** What one document says. Lines count from 1 inside the document's text. */
@@ -80,7 +78,7 @@ export function interpretDocument(text: string): DocumentContent {
   const result = readDocument(text);
   if (!result.ok) {
     const { line, message } = result.error;
-    const problem = { line, field: '', message, object: undefined, unusable: true };
+    const problem = { line, field: '', message, object: undefined };
     return { line, objects: [], broken: [], unreadable: true, problems: [problem], ignored: [] };
   }
   const found: Collector = {
@@ -134,7 +132,7 @@ function interpret(found: Collector, value: unknown, path: string): void {
   const id = identify(value);
   const { item, problems } = decode(value);
   for (const { field, message } of problems) {
-    report(found, join(path, field), message, { object: id, unusable: item === undefined });
+    report(found, join(path, field), message, id);
   }
   const clean = problems.length === 0;
   if (id === undefined) found.unreadable ||= !clean;
@@ -171,16 +169,16 @@ function identify(value: Fields): ObjectId | undefined {
 
 function unreadable(found: Collector, field: string, message: string): void {
   found.unreadable = true;
-  report(found, field, message, { object: undefined, unusable: true });
+  report(found, field, message, undefined);
 }
 
 function report(
   found: Collector,
   field: string,
   message: string,
-  rest: Pick<DocumentProblem, 'object' | 'unusable'>,
+  object: ObjectId | undefined,
 ): void {
-  found.problems.push({ line: found.document.lineOf(field), field, message, ...rest });
+  found.problems.push({ line: found.document.lineOf(field), field, message, object });
 }
 
 function typeOf(value: Fields): string {

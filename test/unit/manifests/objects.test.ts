@@ -46,7 +46,6 @@ test('a wrong field is reported with its line, and the rest of the object is the
   assert.equal(problem?.field, 'spec.ports[0].port');
   assert.equal(problem.line, 10);
   assert.equal(problem.object, 'Service shop/web');
-  assert.equal(problem.unusable, false);
   assert.equal(objects[0]?.clean, false);
   assert.deepEqual(broken, []);
   assert.equal(unreadable, false);
