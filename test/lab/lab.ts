@@ -177,7 +177,10 @@ function readdirSyncOrEmpty(path: string): readonly string[] {
 }
 
 function setSysctls(namespace: string): void {
-  const script = nodeSysctls.map(([name, value]) => `echo ${value} > /proc/sys/net/${name}`);
+  // Older kernels do not have all of them in a namespace.
+  const script = nodeSysctls
+    .map(([name, value]) => [value, `/proc/sys/net/${name}`] as const)
+    .map(([value, path]) => `if [ -e ${path} ]; then echo ${value} > ${path}; fi`);
   execFileSync('ip', ['netns', 'exec', namespace, 'sh', '-ec', script.join('\n')]);
 }
 

@@ -2,7 +2,7 @@
 import { type Family, addressLength, hostPort } from '../../core/ip.ts';
 import type { ProgrammedFrontend } from '../plane.ts';
 import type { FrontendPlan, PickPlan } from './plan.ts';
-import { DROP, REFUSE, SETS, TABLE, nftFamily } from './schema.ts';
+import { DROP, REFUSE, SETS, TABLE, nftFamily, parseStickySet } from './schema.ts';
 import {
   type Packed,
   formatDestination,
@@ -25,6 +25,7 @@ function describeKey(family: Family, set: string, key: Packed): string {
   const frontend = `${address} . ${protocol} . ${port}`;
   if (key.length === length) return frontend;
   const rest = key.slice(length);
+  if (parseStickySet(set) !== undefined) return `${frontend} . ${formatDestination(rest, family)}`;
   return set === SETS.allowedSources && rest.length === addressLength(family)
     ? `${frontend} . ${formatPlainAddress(rest, family)}`
     : `${frontend} . slot ${unpackNumber(rest)}`;
@@ -39,7 +40,7 @@ export function describeFrontend(family: Family, plan: FrontendPlan): Programmed
     label: plan.label,
     target: describeTarget(family, plan.outside),
     insideTarget: plan.localPolicy ? describeTarget(family, plan.inside) : undefined,
-    affinitySeconds: plan.stickySeconds[0],
+    affinitySeconds: plan.sticky.keys().next().value,
     masquerade: plan.masquerade,
     allowedSources: plan.restricted
       ? plan.sources.map(({ first, last }) => formatRange(first, last, family))

@@ -3,7 +3,7 @@
  * Everything that touches elements (a change, the first load, adopting an earlier run, repair) comes
  * through here.
  */
-import type { FrontendPlan, PickPlan } from './plan.ts';
+import { type FrontendPlan, NOT_STICKY, type PickPlan } from './plan.ts';
 import { SETS, stickySet } from './schema.ts';
 import { type Packed, packNumber } from './keys.ts';
 
@@ -121,14 +121,18 @@ function rangesOf(plan: FrontendPlan | undefined): ReadonlyMap<Packed, readonly 
 }
 
 function writeSticky({ before, after }: PlanChange, sink: ElementSink): void {
-  for (const seconds of before?.stickySeconds ?? []) {
-    if (before !== undefined && after?.stickySeconds.includes(seconds) !== true) {
-      sink.delete(stickySet(seconds), before.key, {});
+  const key = (after ?? before)?.key;
+  if (key === undefined) return;
+  for (const [seconds, endpoints] of before?.sticky ?? NOT_STICKY) {
+    const wanted = after?.sticky.get(seconds);
+    for (const endpoint of endpoints) {
+      if (wanted?.has(endpoint) !== true) sink.delete(stickySet(seconds), key + endpoint, {});
     }
   }
-  for (const seconds of after?.stickySeconds ?? []) {
-    if (after !== undefined && before?.stickySeconds.includes(seconds) !== true) {
-      sink.add(stickySet(seconds), after.key, {});
+  for (const [seconds, endpoints] of after?.sticky ?? NOT_STICKY) {
+    const found = before?.sticky.get(seconds);
+    for (const endpoint of endpoints) {
+      if (found?.has(endpoint) !== true) sink.add(stickySet(seconds), key + endpoint, {});
     }
   }
 }
@@ -136,8 +140,8 @@ function writeSticky({ before, after }: PlanChange, sink: ElementSink): void {
 /** Slots that can no longer be chosen: clients remembered there must be forgotten. */
 export function lostEndpoints({ before, after }: PlanChange): ReadonlySet<Packed> {
   const lost = new Set<Packed>();
-  if (before === undefined || before.stickySeconds.length === 0) return lost;
-  const stays = after !== undefined && after.stickySeconds.length > 0;
+  if (before === undefined || before.sticky.size === 0) return lost;
+  const stays = after !== undefined && after.sticky.size > 0;
   const compare = (old: PickPlan, wanted: PickPlan | undefined): void => {
     const kept = new Set(stays ? wanted?.slots : []);
     for (const slot of old.slots) if (slot !== undefined && !kept.has(slot)) lost.add(slot);

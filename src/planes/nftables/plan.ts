@@ -32,8 +32,11 @@ export interface FrontendPlan {
   readonly restricted: boolean;
   /** Allowed sources, first and last address. */
   readonly sources: readonly { readonly first: Packed; readonly last: Packed }[];
-  /** Affinity timeouts; one or none, a damaged table can hold more. */
-  readonly stickySeconds: readonly number[];
+  /**
+   * Session affinity: by timeout in seconds, the endpoints a client may be remembered at. One timeout or
+   * none; a damaged table can hold more.
+   */
+  readonly sticky: ReadonlyMap<number, ReadonlySet<Packed>>;
   /** The address, packed, when it is a cluster IP. */
   readonly clusterIp: Packed | undefined;
   /** Addresses of endpoints on this node, packed. */
@@ -42,6 +45,9 @@ export interface FrontendPlan {
 
 /** Nothing programmed. */
 const NO_PICK: PickPlan = { code: undefined, slots: [] };
+
+/** No session affinity. */
+export const NOT_STICKY: FrontendPlan['sticky'] = new Map();
 
 const NONE: readonly never[] = [];
 
@@ -72,16 +78,18 @@ export function planRoute(
     const inside = external ? route.externalFromInside : undefined;
     const target = external ? route.external : route.internal;
     const sources = frontend.kind === 'loadBalancer' ? route.allowedSources : undefined;
+    const outside = pick(target, now?.outside);
+    const beyond = inside === undefined ? NO_PICK : pick(inside, now?.inside);
     return {
       key,
       label: clip(route.label),
-      outside: pick(target, now?.outside),
-      inside: inside === undefined ? NO_PICK : pick(inside, now?.inside),
+      outside,
+      inside: beyond,
       localPolicy: inside !== undefined,
       masquerade: external && route.masqueradeExternal,
       restricted: sources !== undefined,
       sources: sources === undefined ? NONE : disjoint(sources).map(packRange),
-      stickySeconds: route.affinitySeconds === undefined ? NONE : [route.affinitySeconds],
+      sticky: stickyOf(route.affinitySeconds, outside, beyond),
       clusterIp: external ? undefined : packPlainAddress(frontend.address),
       localEndpoints: localEndpoints(target, inside),
     };
@@ -96,6 +104,15 @@ function clip(label: string): string {
 /** Packed frontends of a Route. */
 export function frontendKeys(route: Route): readonly Packed[] {
   return route.frontends.map(({ address, port }) => packFrontend(address, route.protocol, port));
+}
+
+function stickyOf(
+  seconds: number | undefined,
+  ...picks: readonly PickPlan[]
+): FrontendPlan['sticky'] {
+  if (seconds === undefined) return NOT_STICKY;
+  const endpoints = picks.flatMap(({ slots }) => slots.filter((slot) => slot !== undefined));
+  return new Map([[seconds, new Set(endpoints)]]);
 }
 
 /** Drops ranges inside others: an interval set refuses elements that overlap. */

@@ -96,6 +96,7 @@ class NftablesPlane implements DataPlane {
           await this.#commitIfLarge();
         }
         table.writeShared(sink);
+        table.dropUnusedSticky(this.#batch);
       }
       this.#commit();
     } catch (error) {
@@ -121,7 +122,7 @@ class NftablesPlane implements DataPlane {
     this.#resetReport();
     const drift: string[] = [];
     await this.#synchronise(drift);
-    for (const table of this.#tables) table.sweep(this.#batch);
+    for (const table of this.#tables) table.dropUnusedPicks(this.#batch);
     this.#commit();
     return { ...this.#report(), drift };
   }
@@ -219,6 +220,7 @@ class NftablesPlane implements DataPlane {
       { clusterIps: usable?.clusterIps ?? new Set(), hairpin: usable?.hairpin ?? new Set() },
       sink,
     );
+    table.dropUnusedSticky(this.#batch);
   }
 
   #deleteTables(families: readonly Family[]): void {

@@ -39,11 +39,11 @@ export interface TableContents {
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 type Pick = { code: number | undefined; slots: (Packed | undefined)[] };
-type PlanDraft = Omit<Mutable<FrontendPlan>, 'outside' | 'inside' | 'sources' | 'stickySeconds'> & {
+type PlanDraft = Omit<Mutable<FrontendPlan>, 'outside' | 'inside' | 'sources' | 'sticky'> & {
   outside: Pick;
   inside: Pick;
   sources: { first: Packed; last: Packed }[];
-  stickySeconds: number[];
+  sticky: Map<number, Set<Packed>>;
 };
 
 /**
@@ -139,7 +139,11 @@ function readPlans(
   for (const set of sets) {
     const seconds = parseStickySet(set);
     if (seconds === undefined) continue;
-    each(set, (key) => draftOf(key).stickySeconds.push(seconds));
+    each(set, (key) => {
+      const { sticky } = draftOf(key.slice(0, length));
+      const endpoints = sticky.get(seconds) ?? new Set();
+      sticky.set(seconds, endpoints.add(key.slice(length)));
+    });
   }
   return drafts;
 }
@@ -208,7 +212,7 @@ function emptyDraft(key: Packed): PlanDraft {
     masquerade: false,
     restricted: false,
     sources: [],
-    stickySeconds: [],
+    sticky: new Map(),
     clusterIp: undefined,
     localEndpoints: [],
   };

@@ -205,7 +205,8 @@ function affinityRule(family: Family): Rule {
 
 /**
  * Session affinity, second half: after the choice, when conntrack knows both ends, remember it. `update`
- * keeps the endpoint of a client that is known and starts its time again.
+ * keeps the endpoint of a client that is known and starts its time again. Only endpoints that may be chosen
+ * now are remembered: a packet on its way while an endpoint goes must not bring back what was forgotten.
  */
 function rememberRules(family: Family, sticky: readonly number[]): readonly Rule[] {
   return sticky.flatMap((seconds) =>
@@ -216,7 +217,8 @@ function rememberRules(family: Family, sticky: readonly number[]): readonly Rule
         comment: `session affinity of ${seconds} s, ${name}`,
         expressions: [
           ...isProtocol(protocol),
-          ...new Loader(family).ctFrontend().expressions,
+          ...new Loader(family).ctFrontend().ctAddress('src', 'reply').ctPort('src', 'reply')
+            .expressions,
           { kind: 'lookup', set: stickySet(seconds), from: 0 },
           ...key.expressions,
           ...data.expressions,

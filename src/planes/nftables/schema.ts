@@ -66,7 +66,7 @@ export function parsePickChain(name: string): { kind: PickKind; slots: number } 
   return { kind: prefix === PICK_PREFIX ? 'outside' : 'inside', slots: Number(slots) };
 }
 
-/** Set of frontends with session affinity of this many seconds. */
+/** Set of the frontends with session affinity of this many seconds, and their endpoints. */
 export function stickySet(seconds: number): string {
   return `sticky-${seconds}s`;
 }
@@ -91,12 +91,12 @@ function frontendTypes(family: Family): readonly DataType[] {
   return [addressType(family), 'inet_proto', 'inet_service'];
 }
 
-/** The set of frontends with one affinity timeout. */
+/** Where clients may be remembered for one affinity timeout. */
 export function stickySetDefinition(family: Family, seconds: number): SetDefinition {
   return {
     name: stickySet(seconds),
-    key: frontendTypes(family),
-    comment: `frontends whose clients keep their endpoint for ${seconds} s`,
+    key: [...frontendTypes(family), addressType(family), 'inet_service'],
+    comment: `frontend . endpoint at which clients are remembered for ${seconds} s`,
   };
 }
 

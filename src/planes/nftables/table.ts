@@ -39,7 +39,10 @@ export class FamilyTable {
   readonly #clusterIps = new SharedSet(SETS.clusterIps);
   readonly #hairpin = new SharedSet(SETS.hairpin);
   readonly #picks: Record<PickKind, Set<number>> = { outside: new Set(), inside: new Set() };
+  /** Affinity timeouts that have a set in the kernel. */
   #sticky = new Set<number>();
+  /** How many frontends have each affinity timeout. */
+  readonly #stickyUsers = new Map<number, number>();
 
   constructor(layout: Layout) {
     this.family = layout.family;
@@ -113,7 +116,7 @@ export class FamilyTable {
       if (after === undefined) continue;
       this.#needPick(batch, 'outside', after.outside.code);
       this.#needPick(batch, 'inside', after.inside.code);
-      for (const seconds of after.stickySeconds) this.#needSticky(batch, seconds);
+      for (const seconds of after.sticky.keys()) this.#needSticky(batch, seconds);
     }
     writeChanges(changes, sink);
   }
@@ -133,13 +136,20 @@ export class FamilyTable {
     this.#hairpin.reconcile(found.hairpin, sink);
   }
 
-  /** Removes large pick chains and affinity timeouts that no plan uses any more. */
-  sweep(batch: NftBatch): void {
+  /** Removes the affinity timeouts that no frontend has any more, behind the elements of the last ones. */
+  dropUnusedSticky(batch: NftBatch): void {
+    const unused = [...this.#sticky].filter((seconds) => !this.#stickyUsers.has(seconds));
+    if (unused.length === 0) return;
+    for (const seconds of unused) this.#sticky.delete(seconds);
+    this.layout.rewriteRemember(batch, [...this.#sticky]);
+    for (const seconds of unused) batch.deleteSet(this.family, TABLE, stickySet(seconds));
+  }
+
+  /** Removes large pick chains that no frontend uses any more. */
+  dropUnusedPicks(batch: NftBatch): void {
     const used: Record<PickKind, Set<number>> = { outside: new Set(), inside: new Set() };
-    const sticky = new Set<number>();
     for (const plan of this.#plans.values()) {
       for (const kind of PICK_KINDS) used[kind].add(plan[kind].code ?? REFUSE);
-      for (const seconds of plan.stickySeconds) sticky.add(seconds);
     }
     for (const kind of PICK_KINDS) {
       for (const slots of this.#picks[kind]) {
@@ -148,17 +158,12 @@ export class FamilyTable {
         this.#picks[kind].delete(slots);
       }
     }
-    const unused = [...this.#sticky].filter((seconds) => !sticky.has(seconds));
-    if (unused.length === 0) return;
-    for (const seconds of unused) this.#sticky.delete(seconds);
-    this.layout.rewriteRemember(batch, [...this.#sticky]);
-    for (const seconds of unused) batch.deleteSet(this.family, TABLE, stickySet(seconds));
   }
 
   /** True when a client may be remembered at this endpoint of this frontend. */
   mayRemember(frontend: Packed, endpoint: Packed): boolean {
     const plan = this.#plans.get(frontend);
-    if (plan === undefined || plan.stickySeconds.length === 0) return false;
+    if (plan === undefined || plan.sticky.size === 0) return false;
     return plan.outside.slots.includes(endpoint) || plan.inside.slots.includes(endpoint);
   }
 
@@ -183,6 +188,11 @@ export class FamilyTable {
   #share(plan: FrontendPlan, use: 'retain' | 'release'): void {
     if (plan.clusterIp !== undefined) this.#clusterIps[use](plan.clusterIp);
     for (const address of plan.localEndpoints) this.#hairpin[use](address + address);
+    for (const seconds of plan.sticky.keys()) {
+      const users = (this.#stickyUsers.get(seconds) ?? 0) + (use === 'retain' ? 1 : -1);
+      if (users === 0) this.#stickyUsers.delete(seconds);
+      else this.#stickyUsers.set(seconds, users);
+    }
   }
 }
 

