@@ -13,6 +13,8 @@ export const ENDPOINT_PORT = 8080;
 /** More Services do not fit into a network's addresses. Services that come and go in between count too. */
 export const MAX_SERVICES = 52_000;
 export const MAX_NETWORKS = 15;
+/** Spreads changes over all Services, for neighbours would share caches; coprime to the usual sizes. */
+export const STRIDE = 7919;
 
 /** The node that the plane under test runs on; it has 1 of 100 endpoints. */
 export const NODE_NAME = 'node-0';
@@ -36,8 +38,8 @@ export function clusterIp(network: number, service: number): Address {
   return offset((10 << 24) + ((16 + network) << 16), service + 1);
 }
 
-/** Address of an endpoint. */
-function endpointAddress(network: number, service: number, endpoint: number): Address {
+/** Address of an endpoint, both counted from 0. */
+export function endpointAddress(network: number, service: number, endpoint: number): Address {
   return offset((10 << 24) + ((128 + 8 * network) << 16), service * ENDPOINTS + endpoint + 1);
 }
 

@@ -8,13 +8,17 @@ import { measureKubeProxyShape } from './kube-proxy.ts';
 import { describeMachine } from './machine.ts';
 import { Network } from './network.ts';
 import { type Options, USAGE, UsageError, commandLine, parseOptions } from './options.ts';
-import { type PlaneEffort, loadOnly, measurePlane } from './plane.ts';
+import { type Peer, type PeerEffort, identifyPeer, measurePeer } from './peer.ts';
+import { type PlaneEffort, type Site, loadOnly, measurePlane } from './plane.ts';
 import { formatReport } from './report.ts';
-import type { KubeProxyResult, Machine, Results } from './results.ts';
+import type { KubeProxyResult, Machine, PeerResult, Results } from './results.ts';
 import { judge } from './targets.ts';
 
 /** Latency is compared with that of a node with this many Services. */
 const FEW_SERVICES = 10;
+
+/** A real kube-proxy takes as long as it takes; its figures do not depend on how quick the bench is to be. */
+const PEER_EFFORT: PeerEffort = { changes: 10, limitMs: 300_000 };
 
 interface Effort extends PlaneEffort {
   readonly connections: number;
@@ -39,8 +43,10 @@ const QUICK_EFFORT: Effort = {
 /** Exit code: 0 measured, whatever came out; 1 cannot measure here; 2 wrong command line. */
 async function main(args: readonly string[]): Promise<number> {
   let options: Options;
+  let peer: Peer | undefined;
   try {
     options = parseOptions(args);
+    if (!options.help && options.peer !== undefined) peer = identifyPeer(options.peer);
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
     process.stderr.write(`${error.message}\n\n${USAGE}`);
@@ -50,18 +56,12 @@ async function main(args: readonly string[]): Promise<number> {
     process.stdout.write(USAGE);
     return 0;
   }
-  if (options.peer !== undefined) {
-    process.stderr.write(
-      '--peer: a kube-proxy needs an API server to read from, and this repository has no stand-in for one yet.\n',
-    );
-    return 2;
-  }
   const reason = labReason();
   if (reason !== undefined) {
     process.stderr.write(`The bench cannot run here: ${reason}\n`);
     return 1;
   }
-  const results = await measure(options, describeMachine());
+  const results = await measure(options, describeMachine(), peer);
   process.stdout.write(`\n${formatReport(results)}`);
   const file = options.json ?? defaultFile(results, options.quick);
   // Beside the figures, so that a file can be read alone.
@@ -71,12 +71,19 @@ async function main(args: readonly string[]): Promise<number> {
   return 0;
 }
 
-async function measure(options: Options, machine: Machine): Promise<Results> {
+async function measure(
+  options: Options,
+  machine: Machine,
+  peer: Peer | undefined,
+): Promise<Results> {
   const started = new Date();
   const [before = 0] = loadavg();
   const effort = options.quick ? QUICK_EFFORT : EFFORT;
   const sites = planSites(options, machine.nft !== undefined);
-  using network = Network.open(sites.length);
+  const peerSites = kubeProxySizes(options).map((services, index) => {
+    return { node: sites.length + index, services };
+  });
+  using network = Network.open(sites.length + (peer === undefined ? 0 : peerSites.length));
 
   const measured: RuledSite[] = [];
   for (const site of sites) {
@@ -93,6 +100,7 @@ async function measure(options: Options, machine: Machine): Promise<Results> {
   }
   progress('connections');
   const connect = await measureConnect(network, sites, effort.connections);
+  const peerResults = peer && (await measurePeers(network, peer, peerSites));
   const [after = 0] = loadavg();
   return {
     version: 1,
@@ -104,19 +112,36 @@ async function measure(options: Options, machine: Machine): Promise<Results> {
     plane,
     connect,
     kubeProxyShape,
+    peer: peerResults,
   };
+}
+
+async function measurePeers(
+  network: Network,
+  peer: Peer,
+  sites: readonly Site[],
+): Promise<Results['peer']> {
+  const sizes: PeerResult[] = [];
+  for (const site of sites) {
+    progress(`${site.services} Services: kube-proxy ${peer.version}`);
+    sizes.push(await measurePeer(network, peer, site, PEER_EFFORT));
+  }
+  return { version: peer.version, sizes };
 }
 
 /** One node for everything that is measured. */
 function planSites(options: Options, hasNft: boolean): readonly RuledSite[] {
   const sizes = [...new Set([FEW_SERVICES, ...options.sizes])];
-  const kubeProxySizes = hasNft ? (options.slow ? [1000, 10_000] : [1000]) : [];
   const sites: RuledSite[] = [{ node: 0, rules: 'none', services: 0 }];
   for (const services of sizes) sites.push({ node: sites.length, rules: 'switchyard', services });
-  for (const services of kubeProxySizes) {
+  for (const services of hasNft ? kubeProxySizes(options) : []) {
     sites.push({ node: sites.length, rules: 'kube-proxy', services });
   }
   return sites;
+}
+
+function kubeProxySizes({ slow }: Options): readonly number[] {
+  return slow ? [1000, 10_000] : [1000];
 }
 
 function defaultFile({ startedAt, machine }: Results, quick: boolean): string {

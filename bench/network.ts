@@ -76,6 +76,11 @@ export class Network {
     return child;
   }
 
+  /** Has a process killed together with those started here. */
+  killLater(process: { readonly killNow: () => void }): void {
+    this.#processes.push(process);
+  }
+
   /** Runs a command in a namespace; throws when it fails. */
   run(namespace: string, command: string, args: readonly string[], input = ''): void {
     execFileSync('ip', ['netns', 'exec', namespace, command, ...args], {
@@ -87,6 +92,11 @@ export class Network {
   [Symbol.dispose](): void {
     untrack(this.#id);
   }
+}
+
+/** Address of a node on the client's side. */
+export function nodeAddress(node: number): string {
+  return `10.248.${node}.1`;
 }
 
 const device = (name: string, netns: string): string => `name ${name} netns ${netns}`;
@@ -102,8 +112,8 @@ function clientCommands(node: number): readonly string[] {
   return [
     `addr add 10.248.${node}.2/24 dev node${node}`,
     `link set node${node} up`,
-    `route add ${serviceRange(node)} via 10.248.${node}.1`,
-    `route add ${podRange(node)} via 10.248.${node}.1`,
+    `route add ${serviceRange(node)} via ${nodeAddress(node)}`,
+    `route add ${podRange(node)} via ${nodeAddress(node)}`,
   ];
 }
 
@@ -120,7 +130,7 @@ function backendCommands(node: number): readonly string[] {
 function nodeCommands(node: number): readonly string[] {
   return [
     'link set lo up',
-    `addr add 10.248.${node}.1/24 dev client`,
+    `addr add ${nodeAddress(node)}/24 dev client`,
     'link set client up',
     `addr add 192.168.${node}.1/24 dev backend`,
     'link set backend up',

@@ -7,11 +7,9 @@ import { openNftablesPlane } from '../src/planes/nftables/plane.ts';
 import type { WriteReport } from '../src/planes/plane.ts';
 import { serveCalls } from '../test/lab/line-process.ts';
 import { Agent } from './agent.ts';
-import { ENDPOINTS, makeService, makeSlice } from './cluster.ts';
+import { ENDPOINTS, STRIDE, makeService, makeSlice } from './cluster.ts';
 import type { LongRun, PlaneCalls } from './plane-calls.ts';
 
-/** Spreads changes over all Services, for neighbours would share caches; coprime to the usual sizes. */
-const STRIDE = 7919;
 const MEGABYTE = 1_000_000;
 
 const io = openKernelIo();

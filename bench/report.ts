@@ -1,5 +1,11 @@
 /** Results as text for people. */
-import type { ConnectResult, KubeProxyResult, PlaneResult, Results } from './results.ts';
+import type {
+  ConnectResult,
+  KubeProxyResult,
+  PeerResult,
+  PlaneResult,
+  Results,
+} from './results.ts';
 import { formatCount, formatNumber, formatTable } from './table.ts';
 import { type Target, judge, peakRss, ratio } from './targets.ts';
 
@@ -17,12 +23,7 @@ export function formatReport(results: Results): string {
     'connect(2) through a node, in us; one connection to each in turns.',
     ...formatTable(connectRows(results.connect)),
     '',
-    ...(results.kubeProxyShape.length === 0
-      ? ["kube-proxy's shape of rules was not measured: nft is not installed."]
-      : [
-          "kube-proxy's shape of rules with nft -f - (the process alone) beside Switchyard.",
-          ...formatTable(kubeProxyRows(results)),
-        ]),
+    ...kubeProxyLines(results),
     '',
     ...formatTable(targetRows(judge(results))),
     '',
@@ -91,10 +92,43 @@ function connectTitle({ rules, services, to }: ConnectResult): string {
   return `${whose}, ${formatCount(services)} Services: ${to}`;
 }
 
-function kubeProxyRows(results: Results): readonly (readonly string[])[] {
+function kubeProxyLines(results: Results): readonly string[] {
+  const { kubeProxyShape, peer } = results;
+  const rows = [
+    ...kubeProxyShape.flatMap((shape) => kubeProxyRowsAt(results, shape)),
+    ...(peer?.sizes ?? []).flatMap(peerRows),
+  ];
   return [
-    ['', 'kube-proxy', 'Switchyard', 'ratio'],
-    ...results.kubeProxyShape.flatMap((shape) => kubeProxyRowsAt(results, shape)),
+    kubeProxyShape.length === 0
+      ? "kube-proxy's shape of rules was not measured: nft is not installed."
+      : "kube-proxy's shape of rules with nft -f - (the process alone) beside Switchyard.",
+    ...(peer === undefined
+      ? []
+      : [
+          `kube-proxy ${peer.version}, black box: objects from a stand-in API server, until a client's connection arrives;`,
+          'Switchyard was not measured this way. The measurement was tried only with a small stand-in program, not with a kube-proxy.',
+        ]),
+    ...(rows.length === 0 ? [] : formatTable([['', 'kube-proxy', 'Switchyard', 'ratio'], ...rows])),
+  ];
+}
+
+function peerRows(result: PeerResult): readonly (readonly string[])[] {
+  const { services, ready, endpointChange, rss, processorShare, failure } = result;
+  const row = (what: string, value: number | undefined): readonly string[] => [
+    `${formatCount(services)} Services, black box: ${what}`,
+    formatFigure(value),
+    '-',
+    '-',
+  ];
+  return [
+    row('start, ms', ready),
+    row('one slice changed, ms, p50', endpointChange?.p50),
+    row('one slice changed, ms, max', endpointChange?.max),
+    row('RSS at the end, MB', rss),
+    row('processors used since the start', processorShare),
+    ...(failure === undefined
+      ? []
+      : [[`${formatCount(services)} Services, black box: ${failure}`]]),
   ];
 }
 

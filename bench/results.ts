@@ -55,6 +55,21 @@ export interface KubeProxyResult {
   readonly endpointChange: Summary;
 }
 
+/** A kube-proxy binary as a black box: what a client sees from outside. Times are in milliseconds. */
+export interface PeerResult {
+  readonly services: number;
+  /** From the start of the process until the first, the middle and the last Service answered. */
+  readonly ready?: number;
+  /** From the write of one slice to the API server until a connection arrived where that slice leads. */
+  readonly endpointChange?: Summary;
+  /** At the end, in MB. */
+  readonly rss?: number;
+  /** Processor time of the process and of those it started, in proportion to the time it ran; 1 is one processor. */
+  readonly processorShare?: number;
+  /** Why other figures are missing. */
+  readonly failure?: string;
+}
+
 export interface Machine {
   readonly kernel: string;
   readonly architecture: string;
@@ -79,4 +94,6 @@ export interface Results {
   readonly plane: readonly PlaneResult[];
   readonly connect: readonly ConnectResult[];
   readonly kubeProxyShape: readonly KubeProxyResult[];
+  /** `undefined`: none was given. */
+  readonly peer: { readonly version: string; readonly sizes: readonly PeerResult[] } | undefined;
 }

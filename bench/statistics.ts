@@ -25,3 +25,8 @@ export function summarise(samples: readonly number[]): Summary {
     max: at(1),
   };
 }
+
+/** CLOCK_MONOTONIC, which is the same in all processes, in milliseconds. */
+export function now(): number {
+  return Number(process.hrtime.bigint()) / 1e6;
+}
