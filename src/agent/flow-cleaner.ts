@@ -4,6 +4,7 @@ import type { StaleFlows } from '../core/flows.ts';
 /** Deletes the flows in the kernel; resolves to how many there were. */
 export type DeleteFlows = (stale: readonly StaleFlows[]) => Promise<number>;
 
+/** What a {@link FlowCleaner} tells the rest of the agent. */
 export interface FlowCleanerEvents {
   readonly onCleaned: (deleted: number, milliseconds: number) => void;
   readonly onFailure: (error: unknown) => void;

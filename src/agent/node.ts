@@ -15,6 +15,7 @@ export interface NodeFacts {
   readonly families: readonly Family[];
 }
 
+/** The node as decisions and data planes see it. */
 export interface NodeDescription {
   readonly view: NodeView;
   readonly settings: PlaneSettings;

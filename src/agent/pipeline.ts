@@ -43,6 +43,7 @@ export interface PipelineEvents {
   readonly onStaleFlows: (stale: readonly StaleFlows[]) => void;
 }
 
+/** What a {@link Pipeline} works with. */
 export interface PipelineOptions {
   readonly plane: DataPlane;
   readonly view: NodeView;

@@ -3,6 +3,7 @@
  * its one canonical form, so two addresses are the same exactly when their strings are.
  */
 
+/** IP families, spelled as in `spec.ipFamilies`. */
 export type Family = 'IPv4' | 'IPv6';
 
 declare const addressBrand: unique symbol;

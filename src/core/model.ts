@@ -17,8 +17,10 @@ export function objectKey(namespace: string, name: string): ObjectKey {
   return `${namespace}/${name}`;
 }
 
+/** `spec.type` of a Service. Missing means ClusterIP. */
 export type ServiceType = 'ClusterIP' | 'NodePort' | 'LoadBalancer' | 'ExternalName';
 
+/** `spec.internalTrafficPolicy` and `spec.externalTrafficPolicy`. Missing means Cluster. */
 export type TrafficPolicy = 'Cluster' | 'Local';
 
 /** One entry of `spec.ports`. An unnamed port has the name `''`; a port without node port has 0. */

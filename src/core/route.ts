@@ -39,6 +39,7 @@ export type Target =
 /** Unique identity of a Route: `namespace/name:port/PROTOCOL/family`. */
 export type RouteKey = `${ObjectKey}:${string}/${Protocol}/${Family}`;
 
+/** What a node does with the traffic of one Service port in one IP family. */
 export interface Route {
   readonly key: RouteKey;
   /** `namespace/name` of the Service. */

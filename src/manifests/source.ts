@@ -19,6 +19,7 @@ export interface ManifestUpdate extends LedgerNews {
   readonly noticedAt: number;
 }
 
+/** How to follow manifests. */
 export interface ManifestSourceOptions {
   /** A file, or a folder whose `*.yaml`, `*.yml` and `*.json` are read; subfolders are not. */
   readonly path: string;

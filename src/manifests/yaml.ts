@@ -23,6 +23,7 @@ interface YamlError {
   readonly message: string;
 }
 
+/** A document as a plain value, or why it cannot be read. */
 export type YamlResult =
   | { readonly ok: true; readonly document: YamlValue }
   | { readonly ok: false; readonly error: YamlError };

@@ -7,6 +7,7 @@
 import type { PlaneSettings } from '../core/node.ts';
 import type { Route, RouteChange } from '../core/route.ts';
 
+/** Data planes there are. */
 export type Mode = 'nftables';
 
 /** What one call wrote. `operations` counts kernel objects (elements, rules, chains, sets), `batches` transactions. */
@@ -47,6 +48,7 @@ export interface Capability {
   readonly detail: string;
 }
 
+/** Programs Routes into the kernel. */
 export interface DataPlane {
   readonly mode: Mode;
   /** Tests what this plane needs of kernel, rights and tools; changes nothing that stays. */

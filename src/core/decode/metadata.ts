@@ -3,6 +3,7 @@ import { child, describe, has, isFields, report, text } from './fields.ts';
 import type { Cursor } from './fields.ts';
 import type { Problem } from './problem.ts';
 
+/** What is read of `metadata`. */
 export interface Metadata {
   readonly name: string;
   /** `default` when the object names none. */

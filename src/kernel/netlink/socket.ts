@@ -21,6 +21,7 @@ const DUMP_ATTEMPTS = 10;
 /** A netlink socket keeps this much of its send buffer for itself (netlink_sendmsg()). */
 const SEND_OVERHEAD = 32;
 
+/** How to open a {@link NetlinkSocket}. */
 export interface NetlinkSocketOptions {
   /** NETLINK_ROUTE, NETLINK_NETFILTER. */
   readonly protocol: number;

@@ -7,6 +7,7 @@
 /** NFT_REG32_00 + n, n = 0..15. */
 export type Register = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7 | 8 | 9 | 10 | 11 | 12 | 13 | 14 | 15;
 
+/** What becomes of a packet: `jump` comes back, `goto` does not. */
 export type Verdict =
   | { readonly code: 'accept' | 'drop' | 'return' | 'continue' }
   | { readonly code: 'jump' | 'goto'; readonly chain: string };
@@ -18,6 +19,7 @@ export type MetaKey = 'l4proto' | 'priority' | 'iifname';
 export type CtKey =
   'status' | 'proto-src' | 'proto-dst' | 'src-ip' | 'dst-ip' | 'src-ip6' | 'dst-ip6';
 
+/** One step of a rule. A step that does not match ends the rule. */
 export type Expression =
   | { readonly kind: 'meta'; readonly key: MetaKey; readonly to: Register }
   | { readonly kind: 'metaSet'; readonly key: 'priority'; readonly from: Register }

@@ -13,6 +13,7 @@ import {
 import type { SetShape } from './set-types.ts';
 import { UDATA_COMMENT, UDATA_SET, findUserdataText } from './userdata.ts';
 
+/** A table. */
 export interface TableInfo {
   readonly name: string;
   /** Number the kernel gave it; a later table of the same name has another. */
@@ -20,6 +21,7 @@ export interface TableInfo {
   readonly comment: string | undefined;
 }
 
+/** A chain. */
 export interface ChainInfo {
   readonly name: string;
   readonly handle: number;
@@ -29,6 +31,7 @@ export interface ChainInfo {
   readonly comment: string | undefined;
 }
 
+/** A rule, without its expressions. */
 export interface RuleInfo {
   readonly chain: string;
   readonly handle: number;

@@ -34,12 +34,14 @@ interface ChainHook {
   readonly priority: number;
 }
 
+/** A chain to add; with a hook it is a base chain. */
 export interface ChainDefinition {
   readonly name: string;
   /** Makes it a base chain, with policy accept. */
   readonly hook?: ChainHook;
 }
 
+/** What an element has besides its key. */
 export interface ElementOptions {
   /** Value of a map element. */
   readonly data?: Uint8Array;

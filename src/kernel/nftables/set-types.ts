@@ -18,6 +18,7 @@ export type TypeofField =
 
 type SetFlag = 'interval' | 'dynamic' | 'timeout';
 
+/** A set, or with `data` a map, to add. */
 export interface SetDefinition {
   readonly name: string;
   /** Fields of the key; more than one make a concatenation. */

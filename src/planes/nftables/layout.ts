@@ -31,6 +31,7 @@ import {
 /** How much of the fixed part of a table found in the kernel can stay. */
 export type LayoutState = 'absent' | 'foreign layout' | 'foreign rules' | 'ours';
 
+/** The fixed part of one family's table: judged when found, written when missing. */
 export class Layout {
   readonly family: Family;
   readonly #settings: PlaneSettings;

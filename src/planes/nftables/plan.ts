@@ -17,6 +17,7 @@ export interface PickPlan {
   readonly slots: readonly (Packed | undefined)[];
 }
 
+/** All that a table holds for one frontend. */
 export interface FrontendPlan {
   /** Packed `address . protocol . port`. */
   readonly key: Packed;

@@ -24,6 +24,7 @@ const SLOT_MAPS = [
   [SETS.insideEndpoints, 'inside'],
 ] as const;
 
+/** A table as it was found. */
 export interface TableContents {
   /** The table's comment: what layout and rules it was made with. */
   readonly comment: string;

@@ -36,12 +36,14 @@ const PROTOCOLS = [
   ['sctp', 132],
 ] as const;
 
+/** A rule of ours. */
 export interface Rule {
   /** Shown by `nft list`; together with the table's comment it also tells an earlier run's rules from ours. */
   readonly comment: string;
   readonly expressions: readonly Expression[];
 }
 
+/** A chain of ours with its rules; with a hook it is a base chain. */
 export interface Chain {
   readonly name: string;
   readonly hook?: {

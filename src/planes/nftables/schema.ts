@@ -25,6 +25,7 @@ export const SETS = {
   pickInside: 'pick-inside',
 } as const;
 
+/** Chains that exist in every table; rules.ts says what each is for. */
 export const CHAINS = {
   prerouting: 'nat-prerouting',
   output: 'nat-output',
@@ -40,6 +41,7 @@ export const CHAINS = {
 
 /** Values of the service maps besides a number of slots: refuse, or stay silent. */
 export const REFUSE = 0;
+/** See {@link REFUSE}. */
 export const DROP = 0x1_0000;
 /** Most slots (endpoints times weight) one frontend can have: the value is the minor part of a classid. */
 export const MAX_SLOTS = 0xffff;

@@ -5,6 +5,7 @@
 import type { ElementSink } from './diff.ts';
 import type { Packed } from './keys.ts';
 
+/** Counts the users of each element of one set. */
 export class SharedSet {
   readonly #name: string;
   readonly #users = new Map<Packed, number>();

@@ -32,6 +32,7 @@ const PICK_KINDS: readonly PickKind[] = ['outside', 'inside'];
 /** Remembered clients to forget: by frontend, the endpoints that are gone. */
 export type Forgotten = Map<Packed, Set<Packed>>;
 
+/** What one family's table should hold, and how to get it there. */
 export class FamilyTable {
   readonly family: Family;
   readonly layout: Layout;
