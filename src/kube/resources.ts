@@ -1,0 +1,98 @@
+/** The kinds of objects that are watched, and which of them: the same ones as kube-proxy asks for. */
+import { decodeEndpointSlice } from '../core/decode/endpoint-slice.ts';
+import { decodeNode } from '../core/decode/node.ts';
+import type { Decoded } from '../core/decode/problem.ts';
+import { decodeService } from '../core/decode/service.ts';
+import type { EndpointSlice, NodeObject, Service } from '../core/model.ts';
+import { type ServiceCidr, decodeServiceCidr } from './service-cidr.ts';
+import type { Message } from './wire/message.ts';
+import { ENDPOINT_SLICE, NODE, SERVICE, SERVICE_CIDR } from './wire/messages.ts';
+
+/** A decoded object and its kind. */
+interface Item<Kind extends string, T> {
+  readonly kind: Kind;
+  readonly object: T;
+}
+
+/** One step from one state of the objects to the next. */
+export interface Change<I> {
+  readonly type: 'set' | 'remove';
+  /** The new state, or the last one there was. */
+  readonly item: I;
+}
+
+/** A collection of the API, with items `I`. */
+export interface Resource<I> {
+  readonly kind: string;
+  /** For messages. */
+  readonly plural: string;
+  readonly path: string;
+  /** `labelSelector` and `fieldSelector`. */
+  readonly selectors: Readonly<Record<string, string>>;
+  /** The fields that are read. */
+  readonly message: Message;
+  /** Old clusters do not have it, and old roles do not allow it: a proxy can do without. */
+  readonly isOptional: boolean;
+  readonly decode: (value: unknown) => Decoded<I>;
+}
+
+export type ServiceItem = Item<'Service', Service>;
+export type EndpointSliceItem = Item<'EndpointSlice', EndpointSlice>;
+export type NodeItem = Item<'Node', NodeObject>;
+export type ServiceCidrItem = Item<'ServiceCIDR', ServiceCidr>;
+
+/** Services but those of other proxies and headless ones. */
+export const SERVICES: Resource<ServiceItem> = {
+  kind: 'Service',
+  plural: 'Services',
+  path: '/api/v1/services',
+  selectors: {
+    labelSelector: '!service.kubernetes.io/service-proxy-name',
+    fieldSelector: 'spec.clusterIP!=None',
+  },
+  message: SERVICE,
+  isOptional: false,
+  decode: (value) => withKind('Service', decodeService(value)),
+};
+
+/** EndpointSlices but those of headless Services. */
+export const ENDPOINT_SLICES: Resource<EndpointSliceItem> = {
+  kind: 'EndpointSlice',
+  plural: 'EndpointSlices',
+  path: '/apis/discovery.k8s.io/v1/endpointslices',
+  selectors: { labelSelector: '!service.kubernetes.io/headless' },
+  message: ENDPOINT_SLICE,
+  isOptional: false,
+  decode: (value) => withKind('EndpointSlice', decodeEndpointSlice(value)),
+};
+
+/** The one Node of this name. */
+export function nodeNamed(name: string): Resource<NodeItem> {
+  return {
+    kind: 'Node',
+    plural: `the Node ${name}`,
+    path: '/api/v1/nodes',
+    selectors: { fieldSelector: `metadata.name=${name}` },
+    message: NODE,
+    isOptional: false,
+    decode: (value) => withKind('Node', decodeNode(value)),
+  };
+}
+
+/** All ServiceCIDRs. */
+export const SERVICE_CIDRS: Resource<ServiceCidrItem> = {
+  kind: 'ServiceCIDR',
+  plural: 'ServiceCIDRs',
+  path: '/apis/networking.k8s.io/v1/servicecidrs',
+  selectors: {},
+  message: SERVICE_CIDR,
+  isOptional: true,
+  decode: (value) => withKind('ServiceCIDR', decodeServiceCidr(value)),
+};
+
+function withKind<Kind extends string, T>(
+  kind: Kind,
+  { object, problems }: Decoded<T>,
+): Decoded<Item<Kind, T>> {
+  return { object: object && { kind, object }, problems };
+}
