@@ -54,6 +54,8 @@ export async function readBody(
   response.on('close', () => {
     fail(signal.aborted ? signal.reason : droppedError(attempt));
   });
+  // Nothing would tell of an end that came before there was anybody to listen.
+  if (response.destroyed) fail(droppedError(attempt));
   try {
     await promise;
   } finally {

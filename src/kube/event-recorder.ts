@@ -13,6 +13,7 @@ import {
 } from './event.ts';
 import type { ApiClient } from './transport.ts';
 
+/** What an {@link EventRecorder} works with. */
 export interface EventRecorderOptions {
   readonly client: ApiClient;
   readonly reporter: EventReporter;

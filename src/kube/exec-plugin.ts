@@ -12,6 +12,7 @@ import { KubeError } from './errors.ts';
 /** The cluster, as `provideClusterInfo` tells the command about it. */
 export type ExecClusterInfo = Readonly<Record<string, unknown>>;
 
+/** A command, as a kubeconfig names it, and its surroundings. */
 export interface ExecPluginOptions {
   readonly command: string;
   readonly args: readonly string[];

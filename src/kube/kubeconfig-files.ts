@@ -58,9 +58,11 @@ const FILE = object({
   contexts: list(object({ name: text, context: CONTEXT })),
 });
 
-/** The parts of a kubeconfig, as they are written. */
+/** A cluster, as it is written. */
 export type KubeconfigCluster = z.infer<typeof CLUSTER>;
+/** A user, as it is written. */
 export type KubeconfigUser = z.infer<typeof USER>;
+/** A user's command, as it is written. */
 export type KubeconfigExec = z.infer<typeof EXEC>;
 
 /** Something a file defines. Paths in `value` are relative to the folder of `file`. */

@@ -30,6 +30,7 @@ interface ReflectorEvents<I> extends OutageEvents {
   readonly onProblem: (problem: ObjectProblem) => void;
 }
 
+/** What a {@link Reflector} works with. */
 export interface ReflectorOptions<I> {
   readonly client: ApiClient;
   readonly resource: Resource<I>;

@@ -36,9 +36,13 @@ export interface Resource<I> {
   readonly decode: (value: unknown) => Decoded<I>;
 }
 
+/** A Service. */
 export type ServiceItem = Item<'Service', Service>;
+/** An EndpointSlice. */
 export type EndpointSliceItem = Item<'EndpointSlice', EndpointSlice>;
+/** A Node. */
 export type NodeItem = Item<'Node', NodeObject>;
+/** A ServiceCIDR. */
 export type ServiceCidrItem = Item<'ServiceCIDR', ServiceCidr>;
 
 /** Services but those of other proxies and headless ones. */

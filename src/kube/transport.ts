@@ -91,7 +91,7 @@ export class Transport implements ApiClient, Disposable {
 
   async request(request: ApiRequest): Promise<ApiAnswer> {
     const attempt = { purpose: request.purpose, server: this.server };
-    const response = await this.#respond(request, attempt, true);
+    const response = await this.#respond(request, attempt, request.method === 'GET');
     const { statusCode: status = 0 } = response;
     const contentType = response.headers['content-type'];
     const limits = { idleMs: this.#times.idleMs, clock: this.#clock, signal: request.signal };
@@ -139,6 +139,11 @@ export class Transport implements ApiClient, Disposable {
     } catch (error) {
       request.signal.throwIfAborted();
       const failure = connectionError(attempt, error);
+      // Certificates are replaced before they end: there may be others by now.
+      if (failure.code === 'SY_KUBE_TLS') {
+        this.#access.ca?.expire();
+        if (identity.cert !== undefined) this.#access.credentials.expire();
+      }
       // The server closed a connection that nobody used, just when we did.
       if (sent?.reusedSocket === true && mayRetry && failure.code === 'SY_KUBE_DROPPED') {
         return this.#respond(request, attempt, false);

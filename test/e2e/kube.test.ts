@@ -4,6 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import type { EndpointSlice } from '../../src/core/model.ts';
 import type { Clock } from '../../src/kube/clock.ts';
 import type { KubeError } from '../../src/kube/errors.ts';
@@ -59,6 +60,26 @@ function slice(name: string, address = '10.1.0.1', isHeadless = false): Manifest
     ports: [{ name: 'http', protocol: 'TCP', port: 8080 }],
   };
 }
+/** The same numbers in every run. */
+class Dice {
+  #state: number;
+
+  constructor({ format, watchList }: Options) {
+    this.#state = format.length * 2 + Number(watchList);
+  }
+
+  /** A number from 0 to below `limit`. */
+  below(limit: number): number {
+    this.#state = (Math.imul(this.#state, 1_664_525) + 1_013_904_223) >>> 0;
+    return Math.floor((this.#state / 2 ** 32) * limit);
+  }
+
+  fault(): Fault {
+    const faults = Object.values(FAULTS);
+    return faults[this.below(faults.length)]?.[0] ?? SERVER_ERROR;
+  }
+}
+
 interface Options {
   readonly format: WireFormat;
   readonly watchList: boolean;
@@ -272,6 +293,44 @@ for (const options of WAYS) {
       await pair.server.acceptConnections();
       await pair.agree();
       assert.equal(pair.changes, 13);
+    });
+
+    for (const [then, code] of [
+      ['drop', 'SY_KUBE_DROPPED'],
+      ['silence', 'SY_KUBE_SILENT'],
+    ] as const) {
+      it(`gets over half an event, followed by ${then}`, async () => {
+        await using pair = await Pair.start(options);
+        await pair.reflector.synced;
+        while (!pair.server.watches.some(({ request }) => options.watchList || isWatch(request))) {
+          await setImmediate();
+        }
+        pair.server.watches.at(-1)?.cutNextEvent(then);
+        pair.server.apply(slice('s1', '10.1.1.1'));
+        await pair.agree();
+        assert.deepEqual(pair.codes, [code]);
+        assert.equal(pair.changes, 13);
+      });
+    }
+
+    it('agrees in the end, whatever happened on the way', async () => {
+      await using pair = await Pair.start(options);
+      await pair.reflector.synced;
+      const dice = new Dice(options);
+      for (let step = 1; step <= 150; step++) {
+        const name = `s${dice.below(20)}`;
+        const there = pair.server.get('EndpointSlice', 'shop', name);
+        if (there !== undefined && dice.below(3) === 0) {
+          pair.server.delete('EndpointSlice', 'shop', name);
+        } else pair.server.apply(slice(name, `10.2.${step}.1`, dice.below(8) === 0));
+        if (dice.below(10) === 0) pair.server.dropConnections();
+        if (dice.below(30) === 0) pair.server.compact();
+        if (dice.below(30) === 0) pair.server.faults.add(() => true, dice.fault());
+        // Some of it comes together, some does not.
+        if (dice.below(3) > 0) await setImmediate();
+      }
+      pair.server.apply(slice('last'));
+      await pair.agree();
     });
 
     it('says that the token is wrong, and goes on when it is right', async () => {

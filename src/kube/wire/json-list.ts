@@ -26,7 +26,9 @@ const CLOSE_BRACE = 0x7d;
 /** Depth of nesting inside the array of items. */
 const ITEMS_DEPTH = 2;
 /** What stands in front of the array of items. Inside of a key, a quote has a backslash. */
-const ITEMS_KEY = /[{,]\s*"items"\s*:\s*$/;
+const ITEMS_KEY = /[{,]\s*"items"\s*:\s*\[$/;
+/** Longest text that is looked at for it. */
+const KEY_LENGTH = 64;
 
 /** Calls back with each item, in order. */
 export class JsonListReader implements ListReader {
@@ -90,7 +92,7 @@ export class JsonListReader implements ListReader {
         if (depth === ITEMS_DEPTH && byte === OPEN_BRACKET) {
           this.#frame.add(chunk.subarray(start, index + 1));
           start = index + 1;
-          isInItems = ITEMS_KEY.test(this.#frame.text().slice(0, -1));
+          isInItems = ITEMS_KEY.test(this.#frame.ending());
         }
       } else if (byte === CLOSE_BRACE || byte === CLOSE_BRACKET) {
         depth--;
@@ -135,7 +137,9 @@ class Piece {
     return whole;
   }
 
-  text(): string {
-    return Buffer.concat(this.#parts).toString('utf8');
+  /** The last characters. */
+  ending(): string {
+    const text = Buffer.concat(this.#parts.slice(-KEY_LENGTH)).toString('latin1');
+    return text.slice(-KEY_LENGTH);
   }
 }

@@ -13,10 +13,13 @@ export type Field = { readonly name: string } & (
       /** Many objects have the same text here. */
       readonly shared: boolean;
     }
-  /** `int32` and `bool`, with `omitEmpty` as above. */
-  | { readonly kind: 'int' | 'bool'; readonly omitEmpty: boolean }
-  /** `repeated string`; bytes as they are, not copied; `metav1.Time`, RFC 3339 in whole seconds. */
-  | { readonly kind: 'strings' | 'bytes' | 'time' }
+  /**
+   * - `int`, `bool`: `int32` and `bool`. A 0 that JSON leaves out means nothing else where it is there.
+   * - `strings`: `repeated string`.
+   * - `bytes`: as they are, not copied.
+   * - `time`: `metav1.Time`, RFC 3339 in whole seconds.
+   */
+  | { readonly kind: 'int' | 'bool' | 'strings' | 'bytes' | 'time' }
   /** `map<string, string>`, of which only these keys are wanted. */
   | { readonly kind: 'entries'; readonly keys: ReadonlySet<string> }
   /** A message, or `repeated` ones. */
@@ -51,19 +54,14 @@ export function shared(field: Field): Field {
   return field.kind === 'string' ? { ...field, shared: true } : field;
 }
 
-/** An int32 that is in the JSON whenever it is in the message. */
+/** An int32. */
 export function int(name: string): Field {
-  return { name, kind: 'int', omitEmpty: false };
-}
-
-/** An int32 that is not in the JSON when it is 0. */
-export function count(name: string): Field {
-  return { name, kind: 'int', omitEmpty: true };
+  return { name, kind: 'int' };
 }
 
 /** A pointer to a bool. */
 export function flag(name: string): Field {
-  return { name, kind: 'bool', omitEmpty: false };
+  return { name, kind: 'bool' };
 }
 
 /** `repeated string`. */

@@ -2,19 +2,7 @@
  * The fields a proxy reads of each message, with their numbers in the `generated.proto` files of
  * k8s.io/api (core/v1, discovery/v1, networking/v1) and k8s.io/apimachinery (meta/v1, runtime).
  */
-import {
-  bytes,
-  count,
-  flag,
-  int,
-  many,
-  message,
-  one,
-  shared,
-  strings,
-  text,
-  value,
-} from './message.ts';
+import { bytes, flag, int, many, message, one, shared, strings, text, value } from './message.ts';
 
 /** Annotation of the bookmark behind the last initial object of a watch-list (KEP-3157). */
 export const INITIAL_EVENTS_END = 'k8s.io/initial-events-end';
@@ -27,20 +15,24 @@ const LABELS: ReadonlySet<string> = new Set([
   'topology.kubernetes.io/zone',
 ]);
 
-const OBJECT_META = message({
+const METADATA = {
   1: text('name'),
   3: shared(text('namespace')),
   6: text('resourceVersion'),
-  8: { name: 'creationTimestamp', kind: 'time' },
   11: { name: 'labels', kind: 'entries', keys: LABELS },
   12: { name: 'annotations', kind: 'entries', keys: new Set([INITIAL_EVENTS_END]) },
-});
+} as const;
+
+const OBJECT_META = message(METADATA);
+
+/** Only of two Services it matters which one is older. */
+const SERVICE_META = message({ ...METADATA, 8: { name: 'creationTimestamp', kind: 'time' } });
 
 const SERVICE_PORT = message({
   1: shared(text('name')),
   2: text('protocol'),
   3: int('port'),
-  5: count('nodePort'),
+  5: int('nodePort'),
 });
 
 const SERVICE_SPEC = message({
@@ -51,7 +43,7 @@ const SERVICE_SPEC = message({
   7: text('sessionAffinity'),
   9: strings('loadBalancerSourceRanges'),
   11: text('externalTrafficPolicy'),
-  12: count('healthCheckNodePort'),
+  12: int('healthCheckNodePort'),
   14: one(
     'sessionAffinityConfig',
     message({ 1: one('clientIP', message({ 1: int('timeoutSeconds') })) }),
@@ -67,7 +59,7 @@ const LOAD_BALANCER_STATUS = message({
 
 /** core/v1 Service. */
 export const SERVICE = message({
-  1: one('metadata', OBJECT_META),
+  1: one('metadata', SERVICE_META),
   2: one('spec', SERVICE_SPEC),
   3: one('status', message({ 1: one('loadBalancer', LOAD_BALANCER_STATUS) })),
 });
@@ -118,10 +110,10 @@ export const STATUS = message({
     'details',
     message({
       4: many('causes', message({ 1: text('reason'), 2: text('message') })),
-      5: count('retryAfterSeconds'),
+      5: int('retryAfterSeconds'),
     }),
   ),
-  6: count('code'),
+  6: int('code'),
 });
 
 /** meta/v1 WatchEvent; its object is a RawExtension. */

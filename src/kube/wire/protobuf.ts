@@ -92,7 +92,6 @@ class Reader {
     }
     if (isNumber) {
       const value = this.#int(end);
-      if (value === 0 && field.omitEmpty) return;
       values[field.name] = field.kind === 'int' ? value : value !== 0;
       return;
     }

@@ -117,6 +117,21 @@ describe('a server', () => {
     }
   });
 
+  it('whose CA was replaced is trusted after the CA was read again', async () => {
+    await using server = await tlsServer(good);
+    let isNew = false;
+    const old = createAuthority('old');
+    const ca = {
+      read: () => (isNew ? authority : old).certificate,
+      expire: () => {
+        isNew = true;
+      },
+    };
+    const access = accessTo(server.url, { ca });
+    await assert.rejects(send(access), { code: 'SY_KUBE_TLS' });
+    await send(access);
+  });
+
   it('whose certificate has the name that is asked for', async () => {
     const named = authority.issue({ commonName: 'api', hosts: ['api.example'] });
     await using server = await tlsServer(named);

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import type { ApiAccess } from '../../../src/kube/access.ts';
+import { findAccess } from '../../../src/kube/connect.ts';
 import { anonymousAccess, kubeconfigAccess } from '../../../src/kube/kubeconfig.ts';
 import { kubeconfigPaths } from '../../../src/kube/kubeconfig-files.ts';
 import { createAuthority } from '../../../src/testing/certificates.ts';
@@ -284,4 +285,15 @@ it('a server alone has no credentials', async () => {
   assert.equal(access.server.href, 'https://10.0.0.1:6443/');
   assert.equal((await access.credentials.identity()).authorization, undefined);
   assert.throws(() => anonymousAccess('ftp://x', {}), { code: 'SY_KUBE_CONFIG_INVALID' });
+});
+
+it('the API server is found by a kubeconfig, else by a URL, else by the pod this is', async () => {
+  const kubeconfig = await write('found', config({}, {}));
+  const env = { KUBERNETES_SERVICE_HOST: '10.96.0.1', KUBERNETES_SERVICE_PORT: '443' };
+  const found = (choice: { kubeconfig: string; master: string }): string =>
+    findAccess(choice, { ...options, env }).server.href;
+  assert.equal(found({ kubeconfig, master: '' }), 'https://10.0.0.1:6443/');
+  assert.equal(found({ kubeconfig, master: 'https://other' }), 'https://other/');
+  assert.equal(found({ kubeconfig: '', master: 'https://other' }), 'https://other/');
+  assert.equal(found({ kubeconfig: '', master: '' }), 'https://10.96.0.1/');
 });

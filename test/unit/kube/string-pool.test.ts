@@ -15,3 +15,9 @@ it('a pool gives the text that stands in the bytes, whatever was read before', (
     { numRuns: 2000 },
   );
 });
+
+it('bytes of UTF-8 are not taken for a text of those codes', () => {
+  const pool = new StringPool();
+  assert.equal(pool.share('\u00c3\u00a9'), '\u00c3\u00a9');
+  assert.equal(pool.read(Buffer.from('é'), 0, 2), 'é');
+});
