@@ -2,7 +2,7 @@
 import { SYSTEM_CLOCK } from '../src/agent/clock.ts';
 import { Pipeline, type Programmed } from '../src/agent/pipeline.ts';
 import type { PlaneSettings } from '../src/core/node.ts';
-import type { ObjectChange } from '../src/manifests/catalog.ts';
+import type { ObjectChange } from '../src/core/change.ts';
 import type { DataPlane } from '../src/planes/plane.ts';
 import { CLUSTER_CIDR, NODE_NAME } from './cluster.ts';
 

@@ -2,7 +2,7 @@
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setTimeout } from 'node:timers/promises';
 import { openKernelIo } from '../src/kernel/koffi-io.ts';
-import type { ObjectChange } from '../src/manifests/catalog.ts';
+import type { ObjectChange } from '../src/core/change.ts';
 import { openNftablesPlane } from '../src/planes/nftables/plane.ts';
 import type { WriteReport } from '../src/planes/plane.ts';
 import { serveCalls } from '../test/lab/line-process.ts';

@@ -3,7 +3,7 @@ import type { Address, Family } from '../core/ip.ts';
 import type { NodeObject } from '../core/model.ts';
 import { ManifestSource } from '../manifests/source.ts';
 import type { DataPlane } from '../planes/plane.ts';
-import type { Clock } from './clock.ts';
+import type { AgentClock } from './clock.ts';
 import type { AgentConfig } from './config.ts';
 import { AgentError } from './errors.ts';
 import { type DeleteFlows, FlowCleaner } from './flow-cleaner.ts';
@@ -29,7 +29,7 @@ export interface Machine {
   readonly deleteFlows: DeleteFlows;
   /** Families the kernel has. */
   readonly families: readonly Family[];
-  readonly clock: Clock;
+  readonly clock: AgentClock;
   readonly log: Logger;
 }
 

@@ -1,15 +1,14 @@
-/** Time as the agent uses it. Tests pass in one they can turn by hand. */
-export interface Clock {
-  /** Milliseconds since some fixed moment, never going back. */
-  now(): number;
-  /** Calls `run` after `ms` milliseconds. Returns a function that cancels it. */
-  after(ms: number, run: () => void): () => void;
+/** Time as the agent uses it. */
+import type { Clock } from '../core/clock.ts';
+
+/** A clock that can also let others run. */
+export interface AgentClock extends Clock {
   /** Resolves after everything that is ready to run has had its turn. */
   breathe(): Promise<void>;
 }
 
 /** The clock of this machine. */
-export const SYSTEM_CLOCK: Clock = {
+export const SYSTEM_CLOCK: AgentClock = {
   now: () => performance.now(),
   after: (ms, run) => {
     const timer = setTimeout(run, ms);

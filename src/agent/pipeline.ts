@@ -8,9 +8,9 @@ import type { ObjectKey } from '../core/model.ts';
 import type { NodeView, PlaneSettings } from '../core/node.ts';
 import type { RouteChange, RouteKey } from '../core/route.ts';
 import type { Conflict } from '../core/route-table.ts';
-import type { ObjectChange } from '../manifests/catalog.ts';
+import type { ObjectChange } from '../core/change.ts';
 import type { DataPlane, DriftReport, WriteReport } from '../planes/plane.ts';
-import type { Clock } from './clock.ts';
+import type { AgentClock } from './clock.ts';
 import { mergeChanges } from './merge-changes.ts';
 import { Planner } from './planner.ts';
 import { VerifySchedule, type VerifyTimes } from './verify-schedule.ts';
@@ -49,7 +49,7 @@ export interface PipelineOptions {
   readonly view: NodeView;
   readonly settings: PlaneSettings;
   readonly events: PipelineEvents;
-  readonly clock: Clock;
+  readonly clock: AgentClock;
   /** Time between the end of a batch and the next one; the first change after a pause does not wait. */
   readonly coalesceMs: number;
   readonly verify: VerifyTimes;

@@ -5,8 +5,8 @@ import type { Route, RouteChange, RouteKey } from '../core/route.ts';
 import { type Conflict, RouteTable } from '../core/route-table.ts';
 import { select } from '../core/select/select.ts';
 import { ObjectStore } from '../core/store.ts';
-import type { ObjectChange } from '../manifests/catalog.ts';
-import type { Clock } from './clock.ts';
+import type { ObjectChange } from '../core/change.ts';
+import type { AgentClock } from './clock.ts';
 import { mergeChanges } from './merge-changes.ts';
 
 /** What a round of planning decided. */
@@ -53,10 +53,10 @@ export class Planner {
     return this.#table.routes();
   }
 
-  /** Takes new states of Services and EndpointSlices; Nodes are passed over. */
+  /** Takes new states of Services and EndpointSlices; other objects are passed over. */
   accept(changes: readonly ObjectChange[]): void {
     for (const { type, item } of changes) {
-      if (item.kind === 'Node') continue;
+      if (item.kind !== 'Service' && item.kind !== 'EndpointSlice') continue;
       const key = objectKey(item.object.namespace, item.object.name);
       this.#dirty = true;
       if (item.kind === 'Service') {
@@ -79,7 +79,7 @@ export class Planner {
   }
 
   /** Decides on every Service that was touched, with breaks when there are many. */
-  async plan(clock: Pick<Clock, 'now' | 'breathe'>): Promise<Plan> {
+  async plan(clock: Pick<AgentClock, 'now' | 'breathe'>): Promise<Plan> {
     this.#dirty = false;
     const services = this.#store.takeDirty();
     const changes = new Map<RouteKey, RouteChange>();

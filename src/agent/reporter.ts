@@ -1,7 +1,7 @@
 /** Turns what happens into log lines, and says the same thing once only. */
 import { type ObjectKey, objectKey } from '../core/model.ts';
 import type { Conflict } from '../core/route-table.ts';
-import type { ObjectChange } from '../manifests/catalog.ts';
+import type { ObjectChange } from '../core/change.ts';
 import type { ManifestProblem } from '../manifests/ledger.ts';
 import type { ManifestUpdate } from '../manifests/source.ts';
 import type { DriftReport } from '../planes/plane.ts';
@@ -165,7 +165,8 @@ export class Reporter implements FlowCleanerEvents {
   }
 
   #take({ type, item }: ObjectChange): void {
-    if (this.#initial === undefined || item.kind === 'Node') return;
+    if (this.#initial === undefined) return;
+    if (item.kind !== 'Service' && item.kind !== 'EndpointSlice') return;
     const { services, endpoints } = this.#initial;
     const key = objectKey(item.object.namespace, item.object.name);
     if (item.kind === 'Service') {

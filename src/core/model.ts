@@ -96,3 +96,9 @@ export interface NodeObject {
   readonly addresses: readonly Address[];
   readonly podCIDRs: readonly Cidr[];
 }
+
+/** networking.k8s.io/v1 ServiceCIDR: ranges from which cluster IPs are taken. */
+export interface ServiceCidr {
+  readonly name: string;
+  readonly cidrs: readonly Cidr[];
+}

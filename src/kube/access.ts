@@ -1,5 +1,5 @@
 /** Where an API server is and how to prove who we are, wherever that was written. */
-import type { Clock, WallTime } from './clock.ts';
+import type { Clock, WallTime } from '../core/clock.ts';
 
 /** A text that may change while the process runs. */
 export interface Source {

@@ -1,6 +1,6 @@
 /** Reads the bodies of answers. */
 import type { IncomingMessage } from 'node:http';
-import type { Clock } from './clock.ts';
+import type { Clock } from '../core/clock.ts';
 import { type Attempt, droppedError, silentError } from './failures.ts';
 
 /** What ends the reading of a body before its end. */

@@ -1,5 +1,6 @@
 /** Writes events to the API, a few at a time, and one for what happens again and again. */
-import { type Clock, type WallTime, sleep } from './clock.ts';
+import type { Clock, WallTime } from '../core/clock.ts';
+import { sleep } from './sleep.ts';
 import { KubeError, type KubeErrorCode } from './errors.ts';
 import {
   type EventNote,

@@ -5,7 +5,7 @@
 import { execFile } from 'node:child_process';
 import * as z from 'zod/mini';
 import type { Credentials, Environment, Identity } from './access.ts';
-import type { WallTime } from './clock.ts';
+import type { WallTime } from '../core/clock.ts';
 import { bearer } from './credentials.ts';
 import { KubeError } from './errors.ts';
 

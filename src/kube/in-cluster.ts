@@ -1,7 +1,7 @@
 /** Access of a pod to the API server of its own cluster, by its service account. */
 import { join } from 'node:path';
 import type { ApiAccess, Environment } from './access.ts';
-import type { Clock } from './clock.ts';
+import type { Clock } from '../core/clock.ts';
 import { sourceCredentials } from './credentials.ts';
 import { KubeError } from './errors.ts';
 import { RereadFile } from './reread-file.ts';

@@ -1,7 +1,8 @@
 /** Which objects of a collection there are, so that a list can be turned into what it changes. */
+import type { Change } from '../core/change.ts';
 import type { Problem } from '../core/decode/problem.ts';
 import { isFields } from '../core/decode/fields.ts';
-import type { Change, Resource } from './resources.ts';
+import type { Resource } from './resources.ts';
 import { malformed } from './wire/fault.ts';
 import { textOf } from './wire/reader.ts';
 

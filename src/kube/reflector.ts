@@ -1,6 +1,8 @@
 /** Keeps a copy of a collection of the API up to date, through whatever happens to the connection. */
+import type { Change } from '../core/change.ts';
 import { Backoff } from './backoff.ts';
-import { type Clock, sleep } from './clock.ts';
+import type { Clock } from '../core/clock.ts';
+import { sleep } from './sleep.ts';
 import { type Collection, attemptTo, listObjects, watchObjects } from './collection.ts';
 import { KubeError, type KubeErrorCode } from './errors.ts';
 import { type Attempt, failure, statusError } from './failures.ts';
@@ -14,7 +16,7 @@ import {
 import { Outage, type OutageEvents, type Stage } from './outage.ts';
 import { type Position, afterFailure } from './position.ts';
 import { isOlder } from './resource-version.ts';
-import type { Change, Resource } from './resources.ts';
+import type { Resource } from './resources.ts';
 import type { ApiClient } from './transport.ts';
 import { malformed } from './wire/fault.ts';
 import { INITIAL_EVENTS_END } from './wire/messages.ts';

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import type { Source } from './access.ts';
-import type { Clock } from './clock.ts';
+import type { Clock } from '../core/clock.ts';
 import { KubeError } from './errors.ts';
 
 /** Bound service account tokens are replaced in place long before they end; client-go looks each minute, too. */

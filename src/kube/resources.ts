@@ -1,25 +1,12 @@
 /** The kinds of objects that are watched, and which of them: the same ones as kube-proxy asks for. */
+import type { EndpointSliceItem, NodeItem, ServiceCidrItem, ServiceItem } from '../core/change.ts';
 import { decodeEndpointSlice } from '../core/decode/endpoint-slice.ts';
 import { decodeNode } from '../core/decode/node.ts';
 import type { Decoded } from '../core/decode/problem.ts';
+import { decodeServiceCidr } from '../core/decode/service-cidr.ts';
 import { decodeService } from '../core/decode/service.ts';
-import type { EndpointSlice, NodeObject, Service } from '../core/model.ts';
-import { type ServiceCidr, decodeServiceCidr } from './service-cidr.ts';
 import type { Message } from './wire/message.ts';
 import { ENDPOINT_SLICE, NODE, SERVICE, SERVICE_CIDR } from './wire/messages.ts';
-
-/** A decoded object and its kind. */
-interface Item<Kind extends string, T> {
-  readonly kind: Kind;
-  readonly object: T;
-}
-
-/** One step from one state of the objects to the next. */
-export interface Change<I> {
-  readonly type: 'set' | 'remove';
-  /** The new state, or the last one there was. */
-  readonly item: I;
-}
 
 /** A collection of the API, with items `I`. */
 export interface Resource<I> {
@@ -35,15 +22,6 @@ export interface Resource<I> {
   readonly isOptional: boolean;
   readonly decode: (value: unknown) => Decoded<I>;
 }
-
-/** A Service. */
-export type ServiceItem = Item<'Service', Service>;
-/** An EndpointSlice. */
-export type EndpointSliceItem = Item<'EndpointSlice', EndpointSlice>;
-/** A Node. */
-export type NodeItem = Item<'Node', NodeObject>;
-/** A ServiceCIDR. */
-export type ServiceCidrItem = Item<'ServiceCIDR', ServiceCidr>;
 
 /** Services but those of other proxies and headless ones. */
 export const SERVICES: Resource<ServiceItem> = {
@@ -97,6 +75,6 @@ export const SERVICE_CIDRS: Resource<ServiceCidrItem> = {
 function withKind<Kind extends string, T>(
   kind: Kind,
   { object, problems }: Decoded<T>,
-): Decoded<Item<Kind, T>> {
+): Decoded<{ readonly kind: Kind; readonly object: T }> {
   return { object: object && { kind, object }, problems };
 }

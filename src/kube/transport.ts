@@ -3,7 +3,7 @@ import type { Agent, ClientRequest, IncomingMessage, RequestOptions } from 'node
 import https from 'node:https';
 import type { ApiAccess, Identity } from './access.ts';
 import { readBeginning, readBody } from './body.ts';
-import type { Clock } from './clock.ts';
+import type { Clock } from '../core/clock.ts';
 import {
   type Attempt,
   connectionError,

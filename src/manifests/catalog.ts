@@ -2,25 +2,14 @@
  * What the files say together: which object counts when two files hold it, and what stays when a
  * document is broken. Knows no file system, so that its rules can be tested as plain values.
  */
-import type { EndpointSlice, NodeObject, Service } from '../core/model.ts';
+import type { ObjectChange, ProxyItem } from '../core/change.ts';
 
 /** `Service shop/web`, `EndpointSlice shop/web-x7`, `Node n1`: kind and name, unique in a cluster. */
 export type ObjectId = string;
 
-/** A decoded object of a kind the proxy reads. */
-export type ManifestObject =
-  | { readonly kind: 'Service'; readonly object: Service }
-  | { readonly kind: 'EndpointSlice'; readonly object: EndpointSlice }
-  | { readonly kind: 'Node'; readonly object: NodeObject };
-
-/** One step from one state of the objects to the next. */
-export type ObjectChange =
-  | { readonly type: 'set'; readonly item: ManifestObject }
-  | { readonly type: 'remove'; readonly item: ManifestObject };
-
 /** What one file says now. */
 export interface FileContent {
-  readonly objects: ReadonlyMap<ObjectId, ManifestObject>;
+  readonly objects: ReadonlyMap<ObjectId, ProxyItem>;
   /** Those of `objects` from which something unusable was left out. */
   readonly doubtful: ReadonlySet<ObjectId>;
   /** Objects the file holds, but in a form nobody can use. */
@@ -37,7 +26,7 @@ export interface Conflict {
 }
 
 interface Holding {
-  readonly item: ManifestObject;
+  readonly item: ProxyItem;
   /** Nothing had to be left out of it. */
   readonly clean: boolean;
   /** The last good state of an object whose present text is broken or gone. */
@@ -48,7 +37,7 @@ interface Holding {
 export class Catalog {
   readonly #files = new Map<string, Map<ObjectId, Holding>>();
   readonly #holders = new Map<ObjectId, Set<string>>();
-  readonly #published = new Map<ObjectId, ManifestObject>();
+  readonly #published = new Map<ObjectId, ProxyItem>();
   readonly #touched = new Set<ObjectId>();
   readonly #conflicts = new Map<ObjectId, readonly string[]>();
 
@@ -125,7 +114,7 @@ export class Catalog {
 
   /** The first file by name that still holds the object; a last good state counts only where no file does. */
   #resolve(id: ObjectId): {
-    readonly winner: ManifestObject | undefined;
+    readonly winner: ProxyItem | undefined;
     readonly losers: readonly Conflict[];
   } {
     let used: { readonly file: string; readonly holding: Holding } | undefined;

@@ -1,7 +1,8 @@
 /** From the bytes of a file to its content, reading again only the documents whose text changed. */
 import { isUtf8 } from 'node:buffer';
 import { hash } from 'node:crypto';
-import type { FileContent, ManifestObject, ObjectId } from './catalog.ts';
+import type { ProxyItem } from '../core/change.ts';
+import type { FileContent, ObjectId } from './catalog.ts';
 import { type DocumentContent, interpretDocument } from './objects.ts';
 import { countLines, splitDocuments } from './split.ts';
 
@@ -67,7 +68,7 @@ export async function parseFile(
   const fault = findForeignBytes(bytes);
   if (fault !== undefined) return fault;
 
-  const objects = new Map<ObjectId, ManifestObject>();
+  const objects = new Map<ObjectId, ProxyItem>();
   const doubtful = new Set<ObjectId>();
   const broken = new Set<ObjectId>();
   const problems: FileProblem[] = [];

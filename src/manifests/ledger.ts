@@ -1,6 +1,7 @@
 /** Keeps account of what each file says and of what has been told about it. */
 import { join } from 'node:path';
-import { Catalog, type Conflict, type ObjectChange, type ObjectId } from './catalog.ts';
+import type { ObjectChange } from '../core/change.ts';
+import { Catalog, type Conflict, type ObjectId } from './catalog.ts';
 import { EMPTY_FILE, type ParsedFile, parseFile, unusableFile } from './file.ts';
 import type { FileRead } from './folder.ts';
 

@@ -4,7 +4,8 @@ import { type Fields, describe, isFields } from '../core/decode/fields.ts';
 import { decodeNode } from '../core/decode/node.ts';
 import type { Problem } from '../core/decode/problem.ts';
 import { decodeService } from '../core/decode/service.ts';
-import type { ManifestObject, ObjectId } from './catalog.ts';
+import type { ProxyItem } from '../core/change.ts';
+import type { ObjectId } from './catalog.ts';
 import { type YamlValue, readDocument } from './yaml.ts';
 
 /** Something wrong in a document. */
@@ -33,7 +34,7 @@ export interface DocumentContent {
 
 interface LocatedObject {
   readonly id: ObjectId;
-  readonly item: ManifestObject;
+  readonly item: ProxyItem;
   /** Where it stands in the document: `''`, or `items[3]` of a list. */
   readonly path: string;
   /** Nothing in it had to be left out. */
@@ -51,7 +52,7 @@ interface Collector {
 
 interface Decoded {
   /** `undefined` without a problem: an object no proxy serves, such as a headless Service's slice. */
-  readonly item: ManifestObject | undefined;
+  readonly item: ProxyItem | undefined;
   readonly problems: readonly Problem[];
 }
 

@@ -4,7 +4,8 @@
  *
  * What it does not do: validation, admission, server-side apply, tables, node ports and other allocations than cluster IPs, and HTTP/2.
  */
-import { type Clock, SYSTEM_CLOCK } from './clock.ts';
+import type { Clock } from '../core/clock.ts';
+import { SYSTEM_CLOCK } from './clock.ts';
 import { Connections, type TlsOptions } from './connections.ts';
 import { type Media, encodeAhead } from './encodings.ts';
 import { TestingError } from './errors.ts';

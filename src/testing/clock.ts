@@ -1,10 +1,5 @@
-/** Time as the stand-in server uses it. Tests pass in one they can turn by hand. */
-export interface Clock {
-  /** Milliseconds since 1970-01-01T00:00:00Z. */
-  now(): number;
-  /** Calls `run` after `ms` milliseconds. Returns a function that cancels it. */
-  after(ms: number, run: () => void): () => void;
-}
+/** Time of the stand-in server: its clock counts from 1970, as the API dates things. */
+import type { Clock } from '../core/clock.ts';
 
 /** The clock of this machine. */
 export const SYSTEM_CLOCK: Clock = {

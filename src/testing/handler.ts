@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type Answer, document, negotiated, plainText, refusal, send } from './answer.ts';
 import { type Credentials, refuse } from './authentication.ts';
-import type { Clock } from './clock.ts';
+import type { Clock } from '../core/clock.ts';
 import { DOCUMENTS, HEALTH_PATHS } from './discovery.ts';
 import { type Media, listBody, objectBody, statusBody } from './encodings.ts';
 import { StatusError } from './errors.ts';

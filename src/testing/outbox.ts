@@ -1,5 +1,5 @@
 import type { ServerResponse } from 'node:http';
-import type { Clock } from './clock.ts';
+import type { Clock } from '../core/clock.ts';
 
 /** Small pieces that wait are written together, up to this many bytes. */
 const CHUNK_BYTES = 256 * 1024;

@@ -1,6 +1,7 @@
 /** All collections behind one revision, as etcd has one for everything. */
 import { randomUUID } from 'node:crypto';
-import { type Clock, timestamp } from './clock.ts';
+import type { Clock } from '../core/clock.ts';
+import { timestamp } from './clock.ts';
 import { type Change, Collection } from './collection.ts';
 import { type JsonObject, objectIn, textIn } from './json.ts';
 import { RESOURCES, type Resource } from './resources.ts';

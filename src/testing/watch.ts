@@ -1,6 +1,6 @@
 /** One open WATCH: what the API server's cacheWatcher and WatchServer do (storage/cacher/cache_watcher.go). */
 import type { ServerResponse } from 'node:http';
-import type { Clock } from './clock.ts';
+import type { Clock } from '../core/clock.ts';
 import type { Change, Collection } from './collection.ts';
 import { type EventType, type Media, bookmarkFrame, errorFrame, eventFrame } from './encodings.ts';
 import { StatusError } from './errors.ts';

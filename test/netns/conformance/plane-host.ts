@@ -18,7 +18,7 @@ import type { Route, RouteChange } from '../../../src/core/route.ts';
 import { RouteTable } from '../../../src/core/route-table.ts';
 import { Conntrack } from '../../../src/kernel/conntrack/conntrack.ts';
 import { openKernelIo } from '../../../src/kernel/koffi-io.ts';
-import type { ManifestObject } from '../../../src/manifests/catalog.ts';
+import type { ProxyItem } from '../../../src/core/change.ts';
 import type { WriteReport } from '../../../src/planes/plane.ts';
 import { serveCalls } from '../../lab/line-process.ts';
 import type { HostCalls, Setup } from './host-calls.ts';
@@ -49,7 +49,7 @@ function describe({ node, flags }: Setup): NodeDescription {
   });
 }
 
-function decode(value: KubeObject): ManifestObject | undefined {
+function decode(value: KubeObject): ProxyItem | undefined {
   if (value.kind === 'Service') {
     const { object } = decodeService(value);
     return object && { kind: 'Service', object };
@@ -59,7 +59,7 @@ function decode(value: KubeObject): ManifestObject | undefined {
 }
 
 /** What was decoded before, by kind and name: an object nobody can serve any more takes its old state away. */
-const known = new Map<string, ManifestObject>();
+const known = new Map<string, ProxyItem>();
 
 function accept(type: 'set' | 'remove', value: KubeObject): void {
   const id = `${value.kind} ${value.metadata.name}`;

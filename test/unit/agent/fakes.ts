@@ -1,12 +1,12 @@
 /** Stand-ins for what the agent's parts work with. */
 import { setImmediate } from 'node:timers/promises';
-import type { Clock } from '../../../src/agent/clock.ts';
+import type { AgentClock } from '../../../src/agent/clock.ts';
 import { parseAddress } from '../../../src/core/ip.ts';
 import type { Address } from '../../../src/core/ip.ts';
 import type { EndpointSlice, Protocol, Service } from '../../../src/core/model.ts';
 import type { NodeView, PlaneSettings } from '../../../src/core/node.ts';
 import type { Route, RouteChange } from '../../../src/core/route.ts';
-import type { ObjectChange } from '../../../src/manifests/catalog.ts';
+import type { ObjectChange } from '../../../src/core/change.ts';
 import type {
   Capability,
   DataPlane,
@@ -16,7 +16,7 @@ import type {
 } from '../../../src/planes/plane.ts';
 
 /** Time that stands still until a test moves it. */
-export class FakeClock implements Clock {
+export class FakeClock implements AgentClock {
   #now = 0;
   readonly #timers = new Set<{ readonly at: number; readonly run: () => void }>();
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { Pipeline } from '../../../src/agent/pipeline.ts';
-import type { ObjectChange } from '../../../src/manifests/catalog.ts';
+import type { ObjectChange } from '../../../src/core/change.ts';
 import {
   FakeClock,
   FakePlane,

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { type ObjectProblem, ObjectTable } from '../../../src/kube/object-table.ts';
-import { ENDPOINT_SLICES, type EndpointSliceItem } from '../../../src/kube/resources.ts';
+import type { EndpointSliceItem } from '../../../src/core/change.ts';
+import { ENDPOINT_SLICES } from '../../../src/kube/resources.ts';
 import type { Json } from './bodies.ts';
 
 function slice(version: string, fields: Json = {}, labels: Json = {}): Json {

@@ -2,7 +2,8 @@
 import type { KubeError } from '../../../src/kube/errors.ts';
 import type { ObjectProblem } from '../../../src/kube/object-table.ts';
 import { Reflector, type ReflectorOptions } from '../../../src/kube/reflector.ts';
-import { SERVICES, type ServiceItem } from '../../../src/kube/resources.ts';
+import type { ServiceItem } from '../../../src/core/change.ts';
+import { SERVICES } from '../../../src/kube/resources.ts';
 import { FakeClock, turns } from '../agent/fakes.ts';
 import { ScriptedClient } from './scripted-client.ts';
 

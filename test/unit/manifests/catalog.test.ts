@@ -1,19 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import {
-  Catalog,
-  type FileContent,
-  type ManifestObject,
-  type ObjectChange,
-} from '../../../src/manifests/catalog.ts';
+import type { ObjectChange, ProxyItem } from '../../../src/core/change.ts';
+import { Catalog, type FileContent } from '../../../src/manifests/catalog.ts';
 
-function node(name: string, zone?: string): ManifestObject {
+function node(name: string, zone?: string): ProxyItem {
   return { kind: 'Node', object: { name, zone, addresses: [], podCIDRs: [] } };
 }
 
 interface Said {
-  readonly objects?: readonly ManifestObject[];
+  readonly objects?: readonly ProxyItem[];
   readonly doubtful?: readonly string[];
   readonly broken?: readonly string[];
   readonly unreadable?: boolean;

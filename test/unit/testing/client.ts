@@ -4,7 +4,7 @@ import http, { type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
 import https from 'node:https';
 import { join } from 'node:path';
 import type { ApiServer, Manifest } from '../../../src/testing/api-server.ts';
-import type { Clock } from '../../../src/testing/clock.ts';
+import type { Clock } from '../../../src/core/clock.ts';
 import { type JsonObject, parseObject } from '../../../src/testing/json.ts';
 
 /** Text of a recorded answer. */

@@ -1,15 +1,9 @@
-/** networking.k8s.io/v1 ServiceCIDR. */
-import { readCidrs } from '../core/decode/addresses.ts';
-import { child } from '../core/decode/fields.ts';
-import { metadata, root } from '../core/decode/metadata.ts';
-import type { Decoded, Problem } from '../core/decode/problem.ts';
-import type { Cidr } from '../core/ip.ts';
-
-/** Ranges from which cluster IPs are taken. */
-export interface ServiceCidr {
-  readonly name: string;
-  readonly cidrs: readonly Cidr[];
-}
+/** Decodes networking.k8s.io/v1 ServiceCIDRs. */
+import type { ServiceCidr } from '../model.ts';
+import { readCidrs } from './addresses.ts';
+import { child } from './fields.ts';
+import { metadata, root } from './metadata.ts';
+import type { Decoded, Problem } from './problem.ts';
 
 /** Decodes a ServiceCIDR. There is no object only when the value is none or has no valid name. Never throws. */
 export function decodeServiceCidr(value: unknown): Decoded<ServiceCidr> {
