@@ -31,7 +31,10 @@ export class Agent {
       coalesceMs: 0,
       verify: { pollMs: NEVER_MS, verifyMs: NEVER_MS, quietMs: NEVER_MS },
       events: {
-        onProgrammed: (programmed) => this.#waiting?.resolve(programmed),
+        onQueued: ignore,
+        onSynced: ({ programmed }) => {
+          if (programmed !== undefined) this.#waiting?.resolve(programmed);
+        },
         onFailure: (error) => this.#waiting?.reject(error),
         onRecovered: ignore,
         onVerified: ignore,

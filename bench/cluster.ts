@@ -99,6 +99,7 @@ export function makeSlice(network: number, service: number, without?: number): E
     family: 'IPv4',
     ports: [{ name: 'http', protocol: 'TCP', port: ENDPOINT_PORT }],
     endpoints,
+    triggeredAt: undefined,
   };
 }
 

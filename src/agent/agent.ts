@@ -107,7 +107,10 @@ function requireUsable(plane: DataPlane): void {
 
 function pipelineEvents(reporter: Reporter, cleaner: FlowCleaner): PipelineEvents {
   return {
-    onProgrammed: (programmed) => reporter.programmed(programmed),
+    onQueued: () => undefined,
+    onSynced: ({ programmed }) => {
+      if (programmed !== undefined) reporter.programmed(programmed);
+    },
     onFailure: (error, retryMs) => reporter.failure(error, retryMs),
     onRecovered: () => reporter.recovered(),
     onVerified: (report) => reporter.verified(report),

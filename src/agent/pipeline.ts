@@ -4,14 +4,16 @@
  * the data plane at a time; nothing that arrived is ever lost, whatever fails.
  */
 import { type StaleFlows, staleUdpFlows } from '../core/flows.ts';
-import type { ObjectKey } from '../core/model.ts';
+import type { EndpointSlice, ObjectKey } from '../core/model.ts';
 import type { NodeView, PlaneSettings } from '../core/node.ts';
 import type { RouteChange, RouteKey } from '../core/route.ts';
 import type { Conflict } from '../core/route-table.ts';
+import type { HealthCheck } from '../core/select/select.ts';
 import type { ObjectChange } from '../core/change.ts';
 import type { DataPlane, DriftReport, WriteReport } from '../planes/plane.ts';
 import type { AgentClock } from './clock.ts';
 import { mergeChanges } from './merge-changes.ts';
+import type { LocalGapCounts } from './local-gaps.ts';
 import { Planner } from './planner.ts';
 import { VerifySchedule, type VerifyTimes } from './verify-schedule.ts';
 
@@ -27,9 +29,23 @@ export interface Programmed extends WriteReport {
   readonly latencyMs: number;
 }
 
+/** Everything that was noticed up to some moment is in force. */
+export interface Synced {
+  /** Writing was needed; `undefined` when nothing a plane knows of has changed. */
+  readonly programmed: Programmed | undefined;
+  /** Health-check node ports of the Services that were decided on; `undefined` where there is none. */
+  readonly healthChecks: ReadonlyMap<ObjectKey, HealthCheck | undefined>;
+  /** The slices that this was about. */
+  readonly slices: ReadonlyMap<ObjectKey, EndpointSlice>;
+  readonly localGaps: LocalGapCounts;
+}
+
 /** What a pipeline tells the rest of the agent. */
 export interface PipelineEvents {
-  readonly onProgrammed: (programmed: Programmed) => void;
+  /** Something has to be brought into force from now on. */
+  readonly onQueued: () => void;
+  /** All of it is. */
+  readonly onSynced: (synced: Synced) => void;
   /** A call to the data plane failed; everything is tried again after `retryMs`. */
   readonly onFailure: (error: unknown, retryMs: number) => void;
   /** The first success after failures. */
@@ -78,6 +94,8 @@ export class Pipeline implements AsyncDisposable {
   /** Changes that the kernel may not have. */
   #pending = new Map<RouteKey, RouteChange>();
   #services = new Set<ObjectKey>();
+  #healthChecks = new Map<ObjectKey, HealthCheck | undefined>();
+  #slices = new Map<ObjectKey, EndpointSlice>();
   #round: Promise<void> | undefined;
   #cancelTimer: (() => void) | undefined;
   #cancelPoll: (() => void) | undefined;
@@ -128,6 +146,7 @@ export class Pipeline implements AsyncDisposable {
   #noticed(at: number): void {
     if (!this.#hasChanges()) return;
     this.#oldest = Math.min(this.#oldest ?? at, at);
+    this.#options.events.onQueued();
     this.#wake();
   }
 
@@ -183,6 +202,8 @@ export class Pipeline implements AsyncDisposable {
       const plan = await this.#planner.plan(clock);
       mergeChanges(this.#pending, plan.changes);
       for (const service of plan.services) this.#services.add(service);
+      for (const [service, check] of plan.healthChecks) this.#healthChecks.set(service, check);
+      for (const [key, slice] of plan.slices) this.#slices.set(key, slice);
       for (const conflict of plan.conflicts) events.onConflict(conflict);
       await this.#write(noticedAt);
     } catch (error) {
@@ -197,20 +218,27 @@ export class Pipeline implements AsyncDisposable {
     const services = [...this.#services];
     const settings = this.#settings;
     const how = this.#mustOpen ? 'open' : 'apply';
+    let programmed: Programmed | undefined;
     if (how === 'open' || changes.length > 0) {
       const report =
         how === 'open'
           ? await plane.open(settings, this.#planner.routes())
           : await plane.apply(changes);
       const routes = how === 'open' ? this.#planner.size : changes.length;
-      events.onProgrammed({ ...report, how, services, routes, latencyMs: clock.now() - noticedAt });
+      programmed = { ...report, how, services, routes, latencyMs: clock.now() - noticedAt };
       const stale = staleUdpFlows(changes);
       if (stale.length > 0) events.onStaleFlows(stale);
     }
+    const healthChecks = this.#healthChecks;
+    const slices = this.#slices;
     this.#pending = new Map();
     this.#services = new Set();
+    this.#healthChecks = new Map();
+    this.#slices = new Map();
     // They may have changed again in the meantime.
     this.#mustOpen = settings !== this.#settings;
+    events.onSynced({ programmed, healthChecks, slices, localGaps: this.#planner.localGaps });
+    if (this.#hasChanges()) events.onQueued();
   }
 
   async #verify(): Promise<void> {

@@ -1,12 +1,13 @@
 /** From object events to Route changes: the part of the pipeline that decides, without a kernel. */
-import { type ObjectKey, objectKey } from '../core/model.ts';
+import { type EndpointSlice, type ObjectKey, objectKey } from '../core/model.ts';
 import type { NodeView } from '../core/node.ts';
 import type { Route, RouteChange, RouteKey } from '../core/route.ts';
 import { type Conflict, RouteTable } from '../core/route-table.ts';
-import { select } from '../core/select/select.ts';
+import { type HealthCheck, select } from '../core/select/select.ts';
 import { ObjectStore } from '../core/store.ts';
 import type { ObjectChange } from '../core/change.ts';
 import type { AgentClock } from './clock.ts';
+import { type LocalGapCounts, LocalGaps } from './local-gaps.ts';
 import { mergeChanges } from './merge-changes.ts';
 
 /** What a round of planning decided. */
@@ -17,6 +18,10 @@ export interface Plan {
   readonly changes: readonly RouteChange[];
   /** Two Services ask for the same address and port. */
   readonly conflicts: readonly Conflict[];
+  /** The health-check node port of each of `services`; `undefined` where there is none. */
+  readonly healthChecks: ReadonlyMap<ObjectKey, HealthCheck | undefined>;
+  /** The slices that were set since the last plan, as they are now. */
+  readonly slices: ReadonlyMap<ObjectKey, EndpointSlice>;
 }
 
 /** Told all that cannot be served of a Service each time it is decided on; an empty list when all is well. */
@@ -31,6 +36,8 @@ export class Planner {
   readonly #table = new RouteTable();
   readonly #onProblems: ProblemSink;
   #view: NodeView;
+  readonly #gaps = new LocalGaps();
+  #slices = new Map<ObjectKey, EndpointSlice>();
   #dirty = false;
 
   constructor(view: NodeView, onProblems: ProblemSink) {
@@ -53,6 +60,11 @@ export class Planner {
     return this.#table.routes();
   }
 
+  /** Service ports that a Local policy leaves without endpoints, as of the last {@link plan}. */
+  get localGaps(): LocalGapCounts {
+    return this.#gaps.counts;
+  }
+
   /** Takes new states of Services and EndpointSlices; other objects are passed over. */
   accept(changes: readonly ObjectChange[]): void {
     for (const { type, item } of changes) {
@@ -62,8 +74,13 @@ export class Planner {
       if (item.kind === 'Service') {
         if (type === 'set') this.#store.setService(item.object);
         else this.#store.removeService(key);
-      } else if (type === 'set') this.#store.setSlice(item.object);
-      else this.#store.removeSlice(key);
+      } else if (type === 'set') {
+        this.#store.setSlice(item.object);
+        this.#slices.set(key, item.object);
+      } else {
+        this.#store.removeSlice(key);
+        this.#slices.delete(key);
+      }
     }
   }
 
@@ -82,23 +99,31 @@ export class Planner {
   async plan(clock: Pick<AgentClock, 'now' | 'breathe'>): Promise<Plan> {
     this.#dirty = false;
     const services = this.#store.takeDirty();
+    const slices = this.#slices;
+    this.#slices = new Map();
+    const healthChecks = new Map<ObjectKey, HealthCheck | undefined>();
     const changes = new Map<RouteKey, RouteChange>();
     let sliceEnd = clock.now() + SLICE_MS;
     for (const key of services) {
       const { service, slices } = this.#store.get(key);
       if (service === undefined) {
         mergeChanges(changes, this.#table.replace(key, [], ''));
+        healthChecks.set(key, undefined);
         this.#onProblems(key, []);
       } else {
-        const { routes, problems } = select(service, slices, this.#view);
+        const { routes, healthCheck, problems } = select(service, slices, this.#view);
         mergeChanges(changes, this.#table.replace(key, routes, service.createdAt));
+        healthChecks.set(key, healthCheck);
         this.#onProblems(key, problems);
       }
       if (clock.now() < sliceEnd) continue;
       await clock.breathe();
       sliceEnd = clock.now() + SLICE_MS;
     }
-    return { services, changes: [...changes.values()], conflicts: this.#table.takeConflicts() };
+    const list = [...changes.values()];
+    this.#gaps.take(list);
+    const conflicts = this.#table.takeConflicts();
+    return { services, changes: list, conflicts, healthChecks, slices };
   }
 }
 

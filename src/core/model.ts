@@ -85,6 +85,8 @@ export interface EndpointSlice {
   readonly family: Family;
   readonly ports: readonly SlicePort[];
   readonly endpoints: readonly SliceEndpoint[];
+  /** Annotation `endpoints.kubernetes.io/last-change-trigger-time`: what made the slice change happened then. */
+  readonly triggeredAt: string | undefined;
 }
 
 /** core/v1 Node. */

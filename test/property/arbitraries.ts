@@ -166,6 +166,7 @@ export const arbitrarySlice: fc.Arbitrary<EndpointSlice> = family.chain((name) =
     family: fc.constant(name),
     ports: slicePorts,
     endpoints: fc.array(endpointOf(name), { maxLength: 5 }),
+    triggeredAt: fc.constant(undefined),
   }),
 );
 

@@ -26,6 +26,9 @@ const SERVICE_NAME_LABEL = 'kubernetes.io/service-name';
 /** Label: slice of a headless Service, whatever the label's value is. */
 const HEADLESS_LABEL = 'service.kubernetes.io/headless';
 
+/** Annotation: when the Pod or the Service changed that made the controller write the slice. */
+const TRIGGER_ANNOTATION = 'endpoints.kubernetes.io/last-change-trigger-time';
+
 const NO_NAMES: readonly string[] = [];
 
 /**
@@ -51,6 +54,7 @@ export function decodeEndpointSlice(value: unknown): Decoded<EndpointSlice> {
       family,
       ports: readPorts(object),
       endpoints: readEndpoints(object, family),
+      triggeredAt: text(meta.annotations, TRIGGER_ANNOTATION, 'it is ignored'),
     },
     problems,
   };

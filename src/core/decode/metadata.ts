@@ -9,6 +9,7 @@ export interface Metadata {
   /** `default` when the object names none. */
   readonly namespace: string;
   readonly labels: Cursor;
+  readonly annotations: Cursor;
   /** `creationTimestamp` as `YYYY-MM-DDThh:mm:ssZ` or `''`. */
   readonly createdAt: string;
 }
@@ -51,6 +52,7 @@ export function metadata(object: Cursor): Metadata | undefined {
     name,
     namespace: namespace === '' ? 'default' : namespace,
     labels: child(cursor, 'labels', 'the object counts as having none'),
+    annotations: child(cursor, 'annotations', 'the object counts as having none'),
     createdAt: time(cursor, 'creationTimestamp'),
   };
 }

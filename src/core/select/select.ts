@@ -1,5 +1,6 @@
 /** The decision: what this node does with the traffic of one Service. Pure, and the same for every data plane. */
 import { objectKey } from '../model.ts';
+import type { Family } from '../ip.ts';
 import type { EndpointSlice, Service, ServicePort } from '../model.ts';
 import type { NodeView } from '../node.ts';
 import type { Route, Target } from '../route.ts';
@@ -10,13 +11,13 @@ import type { ServiceAddresses } from './frontends.ts';
 import { allowedSources } from './source-ranges.ts';
 
 /** The health-check node port of a Service: asked by load balancers that honour a Local policy. */
-interface HealthCheck {
+export interface HealthCheck {
   readonly port: number;
   /**
-   * Ready endpoints on this node that some port of the Service reaches, counted by address in the family
-   * that has more of them (a dual-stack pod counts once). 0: this node must be passed over.
+   * For each family of the Service: ready endpoints on this node that some port of it reaches, counted by
+   * address. 0: this node must be passed over.
    */
-  readonly localEndpoints: number;
+  readonly localEndpoints: { readonly [F in Family]?: number };
 }
 
 /** What {@link select} decides. */
@@ -47,7 +48,7 @@ export function select(
   const problems: string[] = [];
   const routes: Route[] = [];
   const isChecked = service.type === 'LoadBalancer' && hasLocalExternalPolicy(service);
-  let checked = 0;
+  const localEndpoints: { [F in Family]?: number } = {};
   for (const addresses of addressesByFamily(service, problems)) {
     const here = new Set<string>();
     for (const port of service.ports) {
@@ -58,14 +59,14 @@ export function select(
         if (source.ready && source.nodeName === view.name) here.add(source.address);
       }
     }
-    checked = Math.max(checked, here.size);
+    localEndpoints[addresses.family] = here.size;
   }
   if (!isChecked || routes.length === 0) return { routes, healthCheck: undefined, problems };
   if (service.healthCheckNodePort === 0) {
     problems.push('externalTrafficPolicy is Local, but healthCheckNodePort is not set');
     return { routes, healthCheck: undefined, problems };
   }
-  const healthCheck = { port: service.healthCheckNodePort, localEndpoints: checked };
+  const healthCheck = { port: service.healthCheckNodePort, localEndpoints };
   return { routes, healthCheck, problems };
 }
 

@@ -15,12 +15,18 @@ const LABELS: ReadonlySet<string> = new Set([
   'topology.kubernetes.io/zone',
 ]);
 
+/** The annotations that somebody looks at. */
+const ANNOTATIONS: ReadonlySet<string> = new Set([
+  INITIAL_EVENTS_END,
+  'endpoints.kubernetes.io/last-change-trigger-time',
+]);
+
 const METADATA = {
   1: text('name'),
   3: shared(text('namespace')),
   6: text('resourceVersion'),
   11: { name: 'labels', kind: 'entries', keys: LABELS },
-  12: { name: 'annotations', kind: 'entries', keys: new Set([INITIAL_EVENTS_END]) },
+  12: { name: 'annotations', kind: 'entries', keys: ANNOTATIONS },
 } as const;
 
 const OBJECT_META = message(METADATA);

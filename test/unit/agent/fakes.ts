@@ -218,6 +218,7 @@ export function slice(
       forZones: [],
       forNodes: [],
     })),
+    triggeredAt: undefined,
   };
 }
 

@@ -71,7 +71,8 @@ function build(): { pipeline: Pipeline; plane: FakePlane; clock: FakeClock } {
     coalesceMs: 2,
     verify: { pollMs: 1000, verifyMs: 8000, quietMs: 60_000 },
     events: {
-      onProgrammed: ignore,
+      onQueued: ignore,
+      onSynced: ignore,
       onFailure: ignore,
       onRecovered: ignore,
       onVerified: ignore,

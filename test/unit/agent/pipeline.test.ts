@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Pipeline, type Programmed } from '../../../src/agent/pipeline.ts';
+import { Pipeline, type Programmed, type Synced } from '../../../src/agent/pipeline.ts';
+import type { Service } from '../../../src/core/model.ts';
 import type { StaleFlows } from '../../../src/core/flows.ts';
 import type { DriftReport } from '../../../src/planes/plane.ts';
 import {
@@ -27,6 +28,8 @@ class Bench {
   readonly verified: DriftReport[] = [];
   readonly problems: string[] = [];
   readonly conflicts: string[] = [];
+  readonly synced: Synced[] = [];
+  queued = 0;
   recovered = 0;
   readonly pipeline: Pipeline;
 
@@ -39,7 +42,11 @@ class Bench {
       coalesceMs: 2,
       verify: { pollMs: 1000, verifyMs: 8000, quietMs: 60_000 },
       events: {
-        onProgrammed: (programmed) => this.programmed.push(programmed),
+        onQueued: () => this.queued++,
+        onSynced: (synced) => {
+          this.synced.push(synced);
+          if (synced.programmed !== undefined) this.programmed.push(synced.programmed);
+        },
         onFailure: (_error, retryMs) => this.failures.push(retryMs),
         onRecovered: () => this.recovered++,
         onVerified: (report) => this.verified.push(report),
@@ -322,4 +329,67 @@ test('closing waits for the call that is under way, and starts no other', async 
   await bench.clock.pass(100_000);
   assert.deepEqual(bench.plane.calls, ['apply']);
   assert.deepEqual(bench.kernel(), ['shop/a:/TCP/IPv4 reject']);
+});
+
+test('health-check ports and slices are told once they are in force, also where no rule changed', async () => {
+  const bench = new Bench();
+  await bench.start();
+  bench.synced.length = 0;
+  const checked = (healthCheckNodePort: number): Service => ({
+    ...A,
+    type: 'LoadBalancer',
+    externalTrafficPolicy: 'Local',
+    healthCheckNodePort,
+  });
+  bench.plane.fault = () => {
+    throw new Error('no');
+  };
+  const web = slice('a', ['10.0.0.1']);
+  bench.pipeline.accept([setService(checked(32_000)), setSlice(web)], 10);
+  await turns();
+  assert.deepEqual(bench.synced, []);
+  assert.ok(bench.queued > 0);
+  bench.plane.fault = () => undefined;
+  await bench.clock.pass(1000);
+  bench.pipeline.accept([setService(checked(32_001))], 2000);
+  await bench.clock.pass(10);
+  bench.pipeline.accept([removeService(A)], 3000);
+  await bench.clock.pass(10);
+  assert.deepEqual(
+    bench.synced.map(({ programmed, healthChecks, slices }) => [
+      programmed?.how,
+      [...healthChecks],
+      [...slices.keys()],
+    ]),
+    [
+      ['open', [['shop/a', { port: 32_000, localEndpoints: { IPv4: 0 } }]], ['shop/a-1']],
+      [undefined, [['shop/a', { port: 32_001, localEndpoints: { IPv4: 0 } }]], []],
+      ['apply', [['shop/a', undefined]], []],
+    ],
+  );
+});
+
+test('Service ports that a Local policy leaves without endpoints are counted', async () => {
+  const bench = new Bench();
+  await bench.start();
+  const counts = (): unknown => bench.synced.at(-1)?.localGaps;
+  const local: Service = {
+    ...service('a', '10.96.0.1', { nodePort: 30_080 }),
+    type: 'NodePort',
+    internalTrafficPolicy: 'Local',
+    externalTrafficPolicy: 'Local',
+  };
+  bench.pipeline.accept([setService(local)], 10);
+  await bench.clock.pass(10);
+  // Nobody serves it anywhere: no gap of this node.
+  assert.deepEqual(counts(), { internal: { IPv4: 0, IPv6: 0 }, external: { IPv4: 0, IPv6: 0 } });
+  bench.pipeline.accept([setSlice(slice('a', ['10.0.0.1']))], 20);
+  await bench.clock.pass(10);
+  assert.deepEqual(counts(), { internal: { IPv4: 1, IPv6: 0 }, external: { IPv4: 1, IPv6: 0 } });
+  bench.pipeline.accept([setService({ ...local, internalTrafficPolicy: 'Cluster' })], 30);
+  await bench.clock.pass(10);
+  assert.deepEqual(counts(), { internal: { IPv4: 0, IPv6: 0 }, external: { IPv4: 1, IPv6: 0 } });
+  bench.pipeline.accept([removeService(local)], 40);
+  await bench.clock.pass(10);
+  assert.deepEqual(counts(), { internal: { IPv4: 0, IPv6: 0 }, external: { IPv4: 0, IPv6: 0 } });
 });

@@ -85,6 +85,7 @@ export function slice(
     family: 'IPv4',
     ports: [{ name: '', protocol: 'TCP', port: 8080 }],
     endpoints,
+    triggeredAt: undefined,
     ...fields,
   };
 }

@@ -23,7 +23,15 @@ const plain = slice([somewhere]);
 
 test('a complete EndpointSlice is decoded field for field', () => {
   const { object, problems } = decodeEndpointSlice({
-    metadata: { name: 'web-1', namespace: 'shop', labels: LABELS },
+    metadata: {
+      name: 'web-1',
+      namespace: 'shop',
+      labels: LABELS,
+      annotations: {
+        'endpoints.kubernetes.io/last-change-trigger-time': '2026-11-21T19:35:19.5Z',
+        other: 'text',
+      },
+    },
     addressType: 'IPv6',
     ports: [
       { name: 'http', protocol: 'TCP', port: 8080, appProtocol: 'http' },
@@ -60,6 +68,7 @@ test('a complete EndpointSlice is decoded field for field', () => {
         forNodes: ['here'],
       },
     ],
+    triggeredAt: '2026-11-21T19:35:19.5Z',
   } satisfies EndpointSlice);
 });
 

@@ -309,25 +309,29 @@ test('the health check counts distinct ready addresses on this node', () => {
     ],
     view(),
   );
-  assert.deepEqual(healthCheck, { port: 32_000, localEndpoints: 2 });
+  assert.deepEqual(healthCheck, { port: 32_000, localEndpoints: { IPv4: 2 } });
 });
 
-test('the health check counts a dual-stack pod once', () => {
+test('the health check counts each family for itself', () => {
   const ports = [{ name: 'a', protocol: 'TCP', port: 8080 }] as const;
   const { healthCheck } = select(
     service({ ...CHECKED, ...DUAL_STACK }),
     [
       slice([endpoint('10.1.0.1', HERE)], { ports }),
-      slice([endpoint('fd00:1::1', HERE)], { name: 'web-2', family: 'IPv6', ports }),
+      slice([endpoint('fd00:1::1', HERE), endpoint('fd00:1::2', HERE)], {
+        name: 'web-2',
+        family: 'IPv6',
+        ports,
+      }),
     ],
     view(),
   );
-  assert.deepEqual(healthCheck, { port: 32_000, localEndpoints: 1 });
+  assert.deepEqual(healthCheck, { port: 32_000, localEndpoints: { IPv4: 1, IPv6: 2 } });
 });
 
 test('the health check is there, with 0, when nothing is local', () => {
   const { healthCheck } = select(service(CHECKED), [slice([endpoint('10.1.0.1')])], view());
-  assert.deepEqual(healthCheck, { port: 32_000, localEndpoints: 0 });
+  assert.deepEqual(healthCheck, { port: 32_000, localEndpoints: { IPv4: 0 } });
 });
 
 const UNCHECKED: readonly (readonly [name: string, fields: Partial<Service>])[] = [
