@@ -10,6 +10,7 @@ import { CLUSTER_CIDR, NODE_NAME } from './cluster.ts';
 const SETTINGS: PlaneSettings = {
   families: ['IPv4', 'IPv6'],
   masqueradeAll: false,
+  countedPorts: 0,
   localTraffic: { IPv4: { kind: 'cidr', cidr: CLUSTER_CIDR } },
 };
 /** The bench verifies when it wants to measure that. */
@@ -32,6 +33,7 @@ export class Agent {
       verify: { pollMs: NEVER_MS, verifyMs: NEVER_MS, quietMs: NEVER_MS },
       events: {
         onQueued: ignore,
+        onStarted: ignore,
         onSynced: ({ programmed }) => {
           if (programmed !== undefined) this.#waiting?.resolve(programmed);
         },

@@ -17,7 +17,7 @@ const proxyProgram = fileURLToPath(new URL('../src/cli/main.ts', import.meta.url
 const shopperProgram = new URL('shopper/main.ts', import.meta.url);
 
 /** Options of the proxy besides where its files are. At -v 2 it logs every batch. */
-const proxyOptions = `--node ${nodeName} --cluster-cidr ${clusterCidr.IPv4},${clusterCidr.IPv6} -v 2`;
+const proxyOptions = `--hostname-override ${nodeName} --cluster-cidr ${clusterCidr.IPv4},${clusterCidr.IPv6} -v 2`;
 
 export class World {
   /** The folder the proxy reads: a copy of examples/shop. */

@@ -1,16 +1,28 @@
-/** The daemon: follows manifests and the node's addresses, and keeps the data plane up to date. */
+/** The daemon: follows objects and the node's addresses, keeps the data plane up to date, and tells about it. */
+import type { WallTime } from '../core/clock.ts';
 import type { Address, Family } from '../core/ip.ts';
-import type { NodeObject } from '../core/model.ts';
-import { ManifestSource } from '../manifests/source.ts';
+import type { Sysctls } from '../kernel/sysctl.ts';
+import type { Environment } from '../kube/access.ts';
 import type { DataPlane } from '../planes/plane.ts';
+import { type ApiConnection, openApiConnection } from './api-connection.ts';
+import { openApi } from './api-source.ts';
 import type { AgentClock } from './clock.ts';
-import type { AgentConfig } from './config.ts';
+import type { AgentConfig } from './config/agent-config.ts';
 import { AgentError } from './errors.ts';
+import { NO_EVENTS, serviceWarning } from './event-notes.ts';
 import { type DeleteFlows, FlowCleaner } from './flow-cleaner.ts';
+import { HealthState } from './http/health-state.ts';
+import { ServiceHealth } from './http/service-health.ts';
 import type { Logger } from './log.ts';
-import { describeNode } from './node.ts';
-import { Pipeline, type PipelineEvents } from './pipeline.ts';
+import { openManifests } from './manifest-source.ts';
+import { AgentMetrics } from './metrics/agent-metrics.ts';
+import { NodeTracker } from './node-tracker.ts';
+import { type Observers, apiEvents, flowEvents, noteChanges, pipelineEvents } from './observers.ts';
+import { Pipeline } from './pipeline.ts';
+import { type Pages, openPorts } from './ports.ts';
 import { Reporter } from './reporter.ts';
+import { setUpMachine } from './set-up-machine.ts';
+import type { ObjectSource, TakeChanges } from './source.ts';
 
 /** Addresses of interfaces. */
 export type InterfaceAddresses = readonly { readonly address: Address }[];
@@ -24,12 +36,22 @@ export interface AddressSource extends AsyncIterable<InterfaceAddresses> {
 
 /** What an agent uses of the machine it runs on. */
 export interface Machine {
+  /** Works here: {@link chooseMode} has asked it. */
   readonly plane: DataPlane;
   readonly addresses: AddressSource;
   readonly deleteFlows: DeleteFlows;
   /** Families the kernel has. */
   readonly families: readonly Family[];
+  readonly sysctls: Sysctls;
+  /** Sets how readily the kernel ends this process when memory runs out. Throws a KernelError. */
+  readonly setOomScore: (score: number) => void;
+  readonly cpus: number;
+  /** Environment variables of this process. */
+  readonly env: Environment;
   readonly clock: AgentClock;
+  readonly wallTime: WallTime;
+  /** Numbers from 0 up to, not including, 1. */
+  readonly random: () => number;
   readonly log: Logger;
 }
 
@@ -41,81 +63,181 @@ const QUIET_MS = 600_000;
 /**
  * Serves until `signal` aborts; what is programmed then stays. Closes the machine's address source.
  *
- * Rejects with an {@link AgentError} when this machine does not allow it, with a ManifestError when the
- * manifests cannot be read, and with a KernelError when the addresses cannot be followed any more.
+ * Rejects with an {@link AgentError} when the options do not fit this node or a port cannot be had that
+ * must be, with a ManifestError when the manifests cannot be read, with a KubeError when nothing says how
+ * to reach the API server, and with a KernelError when the addresses cannot be followed any more.
  */
 export async function runAgent(
   config: AgentConfig,
+  pages: Pages,
   machine: Machine,
   signal: AbortSignal,
 ): Promise<void> {
-  const { plane, addresses, clock } = machine;
-  requireUsable(plane);
-  const reporter = new Reporter(config, machine.log);
-  const cleaner = new FlowCleaner(machine.deleteFlows, reporter, () => clock.now());
-  let node: NodeObject | undefined;
-  const describe = (): ReturnType<typeof describeNode> =>
-    describeNode(config, {
-      object: node,
-      interfaceAddresses: addresses.addresses.map(({ address }) => address),
-      families: machine.families,
-    });
-  const { view, settings } = describe();
+  const { plane, addresses, clock, wallTime } = machine;
+  const { mode, nodeName, syncPeriodMs, serviceMetrics } = config;
+  await using atEnd = new AsyncDisposableStack();
+  atEnd.defer(async () => addresses.close());
+  const reporter = new Reporter({ mode, nodeName, source: nameSource(config) }, machine.log);
+  const tracker = new NodeTracker(config, machine.families, () =>
+    addresses.addresses.map(({ address }) => address),
+  );
+  const first = tracker.describe();
+  const { families } = first.settings;
+  const metrics = new AgentMetrics({
+    mode,
+    families,
+    wallTime,
+    version: pages.status().version,
+    featureGates: [],
+    traffic:
+      serviceMetrics > 0
+        ? { read: async () => pipeline.counters(), maxPorts: serviceMetrics }
+        : undefined,
+  });
+  await using api = connect(config, machine, reporter, metrics);
+  const events = api?.events ?? NO_EVENTS;
+  const setUpAgain = setUpMachine(config, machine, reporter, events);
+
+  const health = new HealthState({ clock, wallTime, syncPeriodMs });
+  for (const family of families) health.updated(family);
+  let isServing = false;
+  let { eligible } = first;
+  const updateEligibility = (): void => {
+    health.setNodeEligible(isServing && eligible);
+  };
+  updateEligibility();
+  await using serviceHealth = new ServiceHealth({
+    health,
+    addresses: first.healthCheckAddresses,
+    clock,
+    failed: (service, error) => {
+      reporter.healthCheckFailed(service, error);
+      const reason = 'FailedToStartServiceHealthcheck';
+      events.record(serviceWarning(service, reason, 'Listen', error.message));
+    },
+    fault: (error) => {
+      reporter.requestFailed(error);
+    },
+  });
+  await using _ports = await openPorts({ config, pages, health, metrics, reporter, events, clock });
+
+  const observers: Observers = {
+    nodeName,
+    families,
+    reporter,
+    metrics,
+    health,
+    serviceHealth,
+    events,
+    onServing: () => {
+      isServing = true;
+      updateEligibility();
+      setUpAgain();
+    },
+  };
+  const cleaner = new FlowCleaner(machine.deleteFlows, flowEvents(observers), () => clock.now());
   await using pipeline = new Pipeline({
     plane,
-    view,
-    settings,
+    view: first.view,
+    settings: first.settings,
     clock,
-    coalesceMs: config.coalesceMs,
+    coalesceMs: Math.min(config.coalesceMs, config.minSyncPeriodMs ?? config.coalesceMs),
     verify: { pollMs: POLL_MS, verifyMs: config.verifyMs, quietMs: QUIET_MS },
-    events: pipelineEvents(reporter, cleaner),
+    events: pipelineEvents(observers, cleaner),
   });
-  const updateNode = (at: number): void => {
-    const description = describe();
+  const updateNode = (at: number): string | undefined => {
+    const description = tracker.describe();
     reporter.node(description);
+    ({ eligible } = description);
+    updateEligibility();
+    serviceHealth.setAddresses(description.healthCheckAddresses);
     pipeline.setNode(description.view, description.settings, at);
+    return description.fatal;
   };
-  using _source = await ManifestSource.open({
-    path: config.manifests,
-    onUpdate: (update) => {
-      reporter.manifests(update);
-      for (const { type, item } of update.changes) {
-        if (item.kind !== 'Node' || item.object.name !== config.nodeName) continue;
-        node = type === 'set' ? item.object : undefined;
-        updateNode(update.noticedAt);
-      }
-      pipeline.accept(update.changes, update.noticedAt);
+  const take: TakeChanges = (changes, at) => {
+    noteChanges(observers, changes);
+    if (tracker.take(changes)) updateNode(at);
+    pipeline.accept(changes, at);
+  };
+  const stopped = untilAborted(signal);
+  await using source = await openSource(config, machine, api, observers, take);
+  await Promise.race([source.synced, stopped]);
+  if (signal.aborted) return;
+  const fatal = updateNode(clock.now());
+  if (fatal !== undefined) throw new AgentError('SY_CONFIG_INVALID', `${fatal}.`);
+  pipeline.complete();
+  const followAddresses = async (): Promise<void> => {
+    for await (const _addresses of addresses) updateNode(clock.now());
+  };
+  await Promise.race([followAddresses(), source.done, stopped]);
+}
+
+/** Sets the machine up as for {@link runAgent}, and no more (kube-proxy: `--init-only`). */
+export function initialise(config: AgentConfig, machine: Machine): void {
+  const { mode, nodeName } = config;
+  const reporter = new Reporter({ mode, nodeName, source: nameSource(config) }, machine.log);
+  setUpMachine(config, machine, reporter, NO_EVENTS);
+}
+
+function nameSource({ source }: AgentConfig): string {
+  if (source.kind === 'manifests') return source.path;
+  return source.master ?? source.kubeconfig ?? 'the API server of this pod';
+}
+
+function connect(
+  { source, nodeName }: AgentConfig,
+  { env, clock, wallTime, random }: Machine,
+  reporter: Reporter,
+  metrics: AgentMetrics,
+): ApiConnection | undefined {
+  if (source.kind !== 'api') return undefined;
+  const { kubeconfig, master } = source;
+  return openApiConnection({
+    kubeconfig,
+    master,
+    nodeName,
+    env,
+    clock,
+    wallTime,
+    random,
+    reporter,
+    onRequest: (request) => {
+      metrics.apiRequest(request);
     },
   });
-  updateNode(clock.now());
-  pipeline.complete();
-  const stop = (): void => {
-    void addresses.close();
-  };
-  signal.addEventListener('abort', stop);
-  if (signal.aborted) stop();
-  for await (const _addresses of addresses) updateNode(clock.now());
 }
 
-function requireUsable(plane: DataPlane): void {
-  const missing = plane.probe().filter(({ ok }) => !ok);
-  if (missing.length === 0) return;
-  const reasons = missing.map(({ name, detail }) => `${name}: ${detail}`);
-  const message = `The ${plane.mode} mode cannot work here. ${reasons.join(' ')}`;
-  throw new AgentError('SY_PLANE_UNUSABLE', message);
-}
-
-function pipelineEvents(reporter: Reporter, cleaner: FlowCleaner): PipelineEvents {
-  return {
-    onQueued: () => undefined,
-    onSynced: ({ programmed }) => {
-      if (programmed !== undefined) reporter.programmed(programmed);
+async function openSource(
+  { source, nodeName, featureGates }: AgentConfig,
+  { clock, random }: Machine,
+  api: ApiConnection | undefined,
+  observers: Observers,
+  take: TakeChanges,
+): Promise<ObjectSource> {
+  if (source.kind === 'manifests') {
+    return openManifests(source.path, (update) => observers.reporter.manifests(update), take);
+  }
+  if (api === undefined) throw new TypeError('There is no connection to the API server.');
+  return openApi(
+    {
+      client: api.client,
+      nodeName,
+      format: source.contentType,
+      watchList: featureGates['WatchListClient'] ?? true,
+      clock,
+      random,
+      events: apiEvents(observers),
     },
-    onFailure: (error, retryMs) => reporter.failure(error, retryMs),
-    onRecovered: () => reporter.recovered(),
-    onVerified: (report) => reporter.verified(report),
-    onProblems: (service, problems) => reporter.problems(service, problems),
-    onConflict: (conflict) => reporter.conflict(conflict),
-    onStaleFlows: (stale) => cleaner.clean(stale),
-  };
+    take,
+  );
+}
+
+/** Resolves as soon as the signal aborts. */
+async function untilAborted(signal: AbortSignal): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  signal.addEventListener('abort', () => {
+    resolve();
+  });
+  if (signal.aborted) resolve();
+  await promise;
 }

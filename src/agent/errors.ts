@@ -1,11 +1,18 @@
 /** Why an agent cannot start. */
 
 /**
+ * - `SY_BIND_FAILED`: an address cannot be listened on.
  * - `SY_CONFIG_INVALID`: options that contradict themselves or cannot be read.
+ * - `SY_CONFIG_UNREADABLE`: a configuration file that is not there, is not text, or is too large.
  * - `SY_MODE_NOT_BUILT`: a mode that exists elsewhere but not here yet.
  * - `SY_PLANE_UNUSABLE`: this kernel, or the rights of this process, do not allow what the mode needs.
  */
-export type AgentErrorCode = 'SY_CONFIG_INVALID' | 'SY_MODE_NOT_BUILT' | 'SY_PLANE_UNUSABLE';
+export type AgentErrorCode =
+  | 'SY_BIND_FAILED'
+  | 'SY_CONFIG_INVALID'
+  | 'SY_CONFIG_UNREADABLE'
+  | 'SY_MODE_NOT_BUILT'
+  | 'SY_PLANE_UNUSABLE';
 
 /** The agent refuses to start. The message says what is wrong, where, and what to do. */
 export class AgentError extends Error {

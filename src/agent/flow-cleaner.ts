@@ -1,14 +1,17 @@
 /** Deletes stale UDP flows behind the back of programming: one call at a time, and nobody waits for it. */
 import type { StaleFlows } from '../core/flows.ts';
+import type { Family } from '../core/ip.ts';
 
 /** Deletes the flows in the kernel; resolves to how many there were. */
 export type DeleteFlows = (stale: readonly StaleFlows[]) => Promise<number>;
 
 /** What a {@link FlowCleaner} tells the rest of the agent. */
 export interface FlowCleanerEvents {
-  readonly onCleaned: (deleted: number, milliseconds: number) => void;
+  readonly onCleaned: (family: Family, deleted: number, milliseconds: number) => void;
   readonly onFailure: (error: unknown) => void;
 }
+
+const FAMILIES: readonly Family[] = ['IPv4', 'IPv6'];
 
 /** Collects what is stale while a deletion is under way. */
 export class FlowCleaner {
@@ -44,14 +47,21 @@ export class FlowCleaner {
   async #run(): Promise<void> {
     this.#isRunning = true;
     for (let next = this.#waiting.shift(); next !== undefined; next = this.#waiting.shift()) {
-      const started = this.#now();
-      try {
-        const deleted = await this.#delete([...next.values()]);
-        this.#events.onCleaned(deleted, this.#now() - started);
-      } catch (error) {
-        this.#events.onFailure(error);
+      for (const family of FAMILIES) {
+        const flows = [...next.values()].filter((stale) => stale.family === family);
+        if (flows.length > 0) await this.#clean(family, flows);
       }
     }
     this.#isRunning = false;
+  }
+
+  async #clean(family: Family, flows: readonly StaleFlows[]): Promise<void> {
+    const started = this.#now();
+    try {
+      const deleted = await this.#delete(flows);
+      this.#events.onCleaned(family, deleted, this.#now() - started);
+    } catch (error) {
+      this.#events.onFailure(error);
+    }
   }
 }

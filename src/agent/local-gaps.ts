@@ -2,22 +2,24 @@
 import type { Family } from '../core/ip.ts';
 import type { Route, RouteChange } from '../core/route.ts';
 
-/** The traffic policy that leaves a Service port without endpoints. */
-export type PolicySide = 'internal' | 'external';
-
-/** Numbers of Service ports, by traffic policy and family. */
-export type LocalGapCounts = Readonly<Record<PolicySide, Readonly<Record<Family, number>>>>;
+/** Numbers of Service ports of one family, by the traffic policy that leaves them without endpoints. */
+export interface LocalGapCounts {
+  readonly family: Family;
+  readonly internal: number;
+  readonly external: number;
+}
 
 /** Keeps count while Routes change (kube-proxy: `sync_proxy_rules_no_local_endpoints_total`). */
 export class LocalGaps {
-  readonly #counts = {
-    internal: { IPv4: 0, IPv6: 0 },
-    external: { IPv4: 0, IPv6: 0 },
-  } satisfies LocalGapCounts;
+  readonly #counts = { IPv4: { internal: 0, external: 0 }, IPv6: { internal: 0, external: 0 } };
 
-  /** The counts as they are now; the object changes with them. */
-  get counts(): LocalGapCounts {
-    return this.#counts;
+  /** The counts as they are now. */
+  counts(): readonly LocalGapCounts[] {
+    const { IPv4, IPv6 } = this.#counts;
+    return [
+      { family: 'IPv4', ...IPv4 },
+      { family: 'IPv6', ...IPv6 },
+    ];
   }
 
   /** Takes changes of Routes. */
@@ -28,12 +30,10 @@ export class LocalGaps {
     }
   }
 
-  #add(route: Route, by: number): void {
-    const { internal, external, externalFromInside, family } = route;
-    if (internal.kind === 'drop') this.#counts.internal[family] += by;
+  #add({ internal, external, externalFromInside, family }: Route, by: number): void {
+    const counts = this.#counts[family];
+    if (internal.kind === 'drop') counts.internal += by;
     // Only a Local policy for outside traffic tells insiders apart.
-    if (externalFromInside !== undefined && external.kind === 'drop') {
-      this.#counts.external[family] += by;
-    }
+    if (externalFromInside !== undefined && external.kind === 'drop') counts.external += by;
   }
 }

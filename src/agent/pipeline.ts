@@ -10,11 +10,10 @@ import type { RouteChange, RouteKey } from '../core/route.ts';
 import type { Conflict } from '../core/route-table.ts';
 import type { HealthCheck } from '../core/select/select.ts';
 import type { ObjectChange } from '../core/change.ts';
-import type { DataPlane, DriftReport, WriteReport } from '../planes/plane.ts';
+import type { DataPlane, DriftReport, ServiceCounters, WriteReport } from '../planes/plane.ts';
 import type { AgentClock } from './clock.ts';
 import { mergeChanges } from './merge-changes.ts';
-import type { LocalGapCounts } from './local-gaps.ts';
-import { Planner } from './planner.ts';
+import { type PlanTotals, Planner } from './planner.ts';
 import { VerifySchedule, type VerifyTimes } from './verify-schedule.ts';
 
 /** One round of programming that the kernel has acknowledged. */
@@ -29,25 +28,34 @@ export interface Programmed extends WriteReport {
   readonly latencyMs: number;
 }
 
+/** One round, whatever came of it. */
+export interface Round {
+  readonly how: 'open' | 'apply';
+  /** From the beginning of planning to the end, in milliseconds. */
+  readonly ms: number;
+}
+
 /** Everything that was noticed up to some moment is in force. */
-export interface Synced {
+export interface Synced extends Round {
   /** Writing was needed; `undefined` when nothing a plane knows of has changed. */
   readonly programmed: Programmed | undefined;
+  readonly totals: PlanTotals;
   /** Health-check node ports of the Services that were decided on; `undefined` where there is none. */
   readonly healthChecks: ReadonlyMap<ObjectKey, HealthCheck | undefined>;
   /** The slices that this was about. */
   readonly slices: ReadonlyMap<ObjectKey, EndpointSlice>;
-  readonly localGaps: LocalGapCounts;
 }
 
 /** What a pipeline tells the rest of the agent. */
 export interface PipelineEvents {
   /** Something has to be brought into force from now on. */
   readonly onQueued: () => void;
+  /** A round begins, with everything that was noticed so far. */
+  readonly onStarted: () => void;
   /** All of it is. */
   readonly onSynced: (synced: Synced) => void;
-  /** A call to the data plane failed; everything is tried again after `retryMs`. */
-  readonly onFailure: (error: unknown, retryMs: number) => void;
+  /** A round failed, or (`undefined`) a comparison; everything is tried again after `retryMs`. */
+  readonly onFailure: (error: unknown, retryMs: number, round: Round | undefined) => void;
   /** The first success after failures. */
   readonly onRecovered: () => void;
   /** The kernel was compared with what was programmed; what differed is repaired. */
@@ -87,6 +95,8 @@ export class Pipeline implements AsyncDisposable {
   /** The kernel's state is unknown or its base structure outdated: write everything that differs. */
   #mustOpen = true;
   #mustVerify = false;
+  /** Somebody waits for the counters. */
+  #reading: PromiseWithResolvers<readonly ServiceCounters[]> | undefined;
   #failures = 0;
   #notBefore = 0;
   /** Time of the oldest event that the kernel does not have. */
@@ -97,6 +107,8 @@ export class Pipeline implements AsyncDisposable {
   #healthChecks = new Map<ObjectKey, HealthCheck | undefined>();
   #slices = new Map<ObjectKey, EndpointSlice>();
   #round: Promise<void> | undefined;
+  /** When the present round began; `undefined` where it only verifies. */
+  #plannedAt: number | undefined;
   #cancelTimer: (() => void) | undefined;
   #cancelPoll: (() => void) | undefined;
 
@@ -127,8 +139,21 @@ export class Pipeline implements AsyncDisposable {
   /** Everything that exists has been accepted: programming may begin. */
   complete(): void {
     this.#isComplete = true;
+    this.#options.events.onQueued();
     this.#poll();
     this.#wake();
+  }
+
+  /**
+   * Traffic counters, read between two calls of the data plane; none before it holds anything.
+   * Rejects when they cannot be read.
+   */
+  async counters(): Promise<readonly ServiceCounters[]> {
+    if (!this.#isComplete || this.#isClosed) return [];
+    this.#reading ??= Promise.withResolvers();
+    const { promise } = this.#reading;
+    this.#wake();
+    return promise;
   }
 
   /** Takes nothing in any more and waits for the call to the data plane that is under way. Rules stay. */
@@ -137,6 +162,7 @@ export class Pipeline implements AsyncDisposable {
     this.#cancelTimer?.();
     this.#cancelPoll?.();
     await this.#round;
+    this.#reading?.resolve([]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -146,7 +172,7 @@ export class Pipeline implements AsyncDisposable {
   #noticed(at: number): void {
     if (!this.#hasChanges()) return;
     this.#oldest = Math.min(this.#oldest ?? at, at);
-    this.#options.events.onQueued();
+    if (this.#isComplete) this.#options.events.onQueued();
     this.#wake();
   }
 
@@ -159,7 +185,7 @@ export class Pipeline implements AsyncDisposable {
     if (!this.#isComplete || this.#isClosed || this.#round !== undefined) return;
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
-    if (!this.#hasChanges() && !this.#mustVerify) return;
+    if (!this.#hasChanges() && !this.#mustVerify && this.#reading === undefined) return;
     const { clock } = this.#options;
     const delay = this.#notBefore - clock.now();
     if (delay > 0) {
@@ -182,12 +208,15 @@ export class Pipeline implements AsyncDisposable {
       if (this.#failures > 0) events.onRecovered();
       this.#failures = 0;
     } catch (error) {
+      const round = this.#roundSoFar();
+      this.#plannedAt = undefined;
       // The plane may believe to have written what the kernel never got. Only `open` compares the two.
       this.#mustOpen = true;
       pauseMs = Math.min(FIRST_RETRY_MS * 2 ** this.#failures, MAX_RETRY_MS);
       this.#failures++;
-      events.onFailure(error, pauseMs);
+      events.onFailure(error, pauseMs, round);
     }
+    await this.#readCounters();
     this.#notBefore = clock.now() + pauseMs;
     this.#round = undefined;
     this.#wake();
@@ -196,6 +225,8 @@ export class Pipeline implements AsyncDisposable {
   async #program(): Promise<void> {
     const { clock, events } = this.#options;
     const noticedAt = this.#oldest ?? clock.now();
+    this.#plannedAt = clock.now();
+    events.onStarted();
     // What arrives from here on belongs to the next round.
     this.#oldest = undefined;
     try {
@@ -224,7 +255,7 @@ export class Pipeline implements AsyncDisposable {
         how === 'open'
           ? await plane.open(settings, this.#planner.routes())
           : await plane.apply(changes);
-      const routes = how === 'open' ? this.#planner.size : changes.length;
+      const routes = how === 'open' ? this.#planner.totals.routes : changes.length;
       programmed = { ...report, how, services, routes, latencyMs: clock.now() - noticedAt };
       const stale = staleUdpFlows(changes);
       if (stale.length > 0) events.onStaleFlows(stale);
@@ -235,10 +266,19 @@ export class Pipeline implements AsyncDisposable {
     this.#services = new Set();
     this.#healthChecks = new Map();
     this.#slices = new Map();
+    const { totals } = this.#planner;
+    const ms = this.#roundSoFar()?.ms ?? 0;
+    this.#plannedAt = undefined;
     // They may have changed again in the meantime.
     this.#mustOpen = settings !== this.#settings;
-    events.onSynced({ programmed, healthChecks, slices, localGaps: this.#planner.localGaps });
+    events.onSynced({ how, ms, programmed, totals, healthChecks, slices });
     if (this.#hasChanges()) events.onQueued();
+  }
+
+  #roundSoFar(): Round | undefined {
+    if (this.#plannedAt === undefined) return undefined;
+    const ms = this.#options.clock.now() - this.#plannedAt;
+    return { how: this.#mustOpen ? 'open' : 'apply', ms };
   }
 
   async #verify(): Promise<void> {
@@ -247,6 +287,17 @@ export class Pipeline implements AsyncDisposable {
     const report = await plane.verify();
     this.#schedule.done(clock.now(), report.drift.length > 0);
     events.onVerified(report);
+  }
+
+  async #readCounters(): Promise<void> {
+    const reading = this.#reading;
+    this.#reading = undefined;
+    if (reading === undefined) return;
+    try {
+      reading.resolve(await this.#options.plane.counters());
+    } catch (error) {
+      reading.reject(error);
+    }
   }
 
   /** Asks now and then whether somebody else wrote rules. */

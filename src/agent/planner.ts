@@ -24,6 +24,17 @@ export interface Plan {
   readonly slices: ReadonlyMap<ObjectKey, EndpointSlice>;
 }
 
+/** How much there is. */
+export interface PlanTotals {
+  /** Services with Routes. */
+  readonly services: number;
+  readonly routes: number;
+  /** Objects that are held. */
+  readonly objects: { readonly Services: number; readonly EndpointSlices: number };
+  /** Service ports that a Local policy leaves without endpoints. */
+  readonly localGaps: readonly LocalGapCounts[];
+}
+
 /** Told all that cannot be served of a Service each time it is decided on; an empty list when all is well. */
 export type ProblemSink = (service: ObjectKey, problems: readonly string[]) => void;
 
@@ -50,19 +61,19 @@ export class Planner {
     return this.#dirty;
   }
 
-  /** Number of Routes. */
-  get size(): number {
-    return this.#table.size;
+  /** How much there is, as of the last {@link plan}. */
+  get totals(): PlanTotals {
+    return {
+      services: this.#table.services,
+      routes: this.#table.size,
+      objects: this.#store.sizes,
+      localGaps: this.#gaps.counts(),
+    };
   }
 
   /** All Routes as of the last {@link plan}. */
   routes(): Iterable<Route> {
     return this.#table.routes();
-  }
-
-  /** Service ports that a Local policy leaves without endpoints, as of the last {@link plan}. */
-  get localGaps(): LocalGapCounts {
-    return this.#gaps.counts;
   }
 
   /** Takes new states of Services and EndpointSlices; other objects are passed over. */

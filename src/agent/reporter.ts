@@ -1,11 +1,14 @@
 /** Turns what happens into log lines, and says the same thing once only. */
+import type { Family } from '../core/ip.ts';
 import { type ObjectKey, objectKey } from '../core/model.ts';
 import type { Conflict } from '../core/route-table.ts';
 import type { ObjectChange } from '../core/change.ts';
 import type { ManifestProblem } from '../manifests/ledger.ts';
 import type { ManifestUpdate } from '../manifests/source.ts';
 import type { DriftReport } from '../planes/plane.ts';
-import type { AgentConfig } from './config.ts';
+import type { KubeError } from '../kube/errors.ts';
+import type { ObjectProblem } from '../kube/object-table.ts';
+import type { ConntrackOutcome } from './node-setup.ts';
 import { describeError } from './describe-error.ts';
 import type { FlowCleanerEvents } from './flow-cleaner.ts';
 import type { Logger } from './log.ts';
@@ -26,10 +29,20 @@ interface Inventory {
   readonly endpoints: Map<string, number>;
 }
 
+/** What is served from where. */
+export interface Subject {
+  readonly mode: string;
+  /** Path of manifests, or URL of the API server. */
+  readonly source: string;
+  readonly nodeName: string;
+}
+
 /** The agent's log. */
 export class Reporter implements FlowCleanerEvents {
-  readonly #config: AgentConfig;
+  readonly #subject: Subject;
   readonly #agent: Logger;
+  readonly #api: Logger;
+  readonly #http: Logger;
   readonly #manifests: Logger;
   readonly #pipeline: Logger;
   readonly #once = new ReportOnce();
@@ -37,9 +50,11 @@ export class Reporter implements FlowCleanerEvents {
   #initial: Inventory | undefined = { services: new Set(), endpoints: new Map() };
   #nodePortAddresses = '';
 
-  constructor(config: AgentConfig, log: Logger) {
-    this.#config = config;
+  constructor(subject: Subject, log: Logger) {
+    this.#subject = subject;
     this.#agent = log.part('agent');
+    this.#api = log.part('api');
+    this.#http = log.part('http');
     this.#manifests = log.part('manifests');
     this.#pipeline = log.part('pipeline');
   }
@@ -50,9 +65,13 @@ export class Reporter implements FlowCleanerEvents {
     for (const problem of this.#once.news('node', problems)) this.#agent.warning(problem);
   }
 
-  /** What the manifests brought. */
-  manifests({ changes, problems, ignored }: ManifestUpdate): void {
+  /** Objects changed. */
+  changed(changes: readonly ObjectChange[]): void {
     for (const change of changes) this.#take(change);
+  }
+
+  /** What is wrong with the manifests. */
+  manifests({ problems, ignored }: ManifestUpdate): void {
     for (const { file, type } of ignored) {
       this.#manifests.info('Ignored a kind that is not read', { file, type });
     }
@@ -78,10 +97,10 @@ export class Reporter implements FlowCleanerEvents {
     if (this.#initial === undefined) return;
     const { services: known, endpoints } = this.#initial;
     this.#initial = undefined;
-    const { mode, manifests, nodeName } = this.#config;
+    const { mode, source, nodeName } = this.#subject;
     this.#agent.info('Serving', {
       mode,
-      manifests,
+      source,
       node: nodeName,
       services: known.size,
       endpoints: endpoints.values().reduce((sum, count) => sum + count, 0),
@@ -139,10 +158,11 @@ export class Reporter implements FlowCleanerEvents {
   }
 
   /** Stale UDP flows are gone. */
-  onCleaned(deleted: number, milliseconds: number): void {
+  onCleaned(family: Family, deleted: number, milliseconds: number): void {
     this.#once.news('flows', []);
     if (!this.#pipeline.v(CHATTY)) return;
-    this.#pipeline.info('Deleted stale UDP flows', { flows: deleted, ms: round(milliseconds) });
+    const ms = round(milliseconds);
+    this.#pipeline.info('Deleted stale UDP flows', { family, flows: deleted, ms });
   }
 
   /** Stale UDP flows could not be deleted. */
@@ -151,6 +171,88 @@ export class Reporter implements FlowCleanerEvents {
       this.#pipeline.error('Stale UDP flows were not deleted; clients may have to reconnect', {
         err,
       });
+    }
+  }
+
+  /** Something in an object of the API cannot be used. */
+  objectProblem({ object, field, message, lastGoodStays }: ObjectProblem): void {
+    this.#api.warning('Problem in an object', {
+      object,
+      field,
+      problem: message,
+      in_force: lastGoodStays ? 'the last good state' : undefined,
+    });
+  }
+
+  /** A collection cannot be followed at the moment; what is programmed stays. */
+  apiTrouble(resource: string, error: KubeError, retryMs: number): void {
+    this.#api.warning('Cannot follow the API; what is programmed stays', {
+      resource,
+      err: describeError(error),
+      retry_ms: Math.round(retryMs),
+    });
+  }
+
+  /** It can be followed again. */
+  apiRecovered(resource: string): void {
+    this.#api.info('Following the API again', { resource });
+  }
+
+  /** The Node did not come in time. */
+  nodeMissing(waitedMs: number): void {
+    const { nodeName } = this.#subject;
+    this.#api.warning('No Node with an address; starting without', {
+      node: nodeName,
+      waited_ms: waitedMs,
+    });
+  }
+
+  /** An Event could not be written and is given up. */
+  eventLost(reason: string, error: KubeError): void {
+    for (const err of this.#once.news(`event ${reason}`, [describeError(error)])) {
+      this.#api.warning('An Event was not written', { reason, err });
+    }
+  }
+
+  /** Connection tracking was set up. */
+  conntrack({ written, absent }: ConntrackOutcome): void {
+    for (const { name, value, before } of written) {
+      this.#agent.info('Set a sysctl', { name, value, before });
+    }
+    if (absent.length > 0) {
+      this.#agent.info('Sysctls that this kernel or network namespace does not have are left out', {
+        names: absent.join(','),
+      });
+    }
+  }
+
+  /** Something of this machine could not be set up; the proxy works without. */
+  setupFailed(error: Error): void {
+    this.#agent.warning('The node is not set up as asked for', { err: describeError(error) });
+  }
+
+  /** A port is served. */
+  listening(purpose: string, where: string): void {
+    this.#http.info('Listening', { for: purpose, at: where });
+  }
+
+  /** A port cannot be had, and is tried again. */
+  notListening(message: string): void {
+    this.#http.error('Cannot listen; it is tried again every 5 s', { err: message });
+  }
+
+  /** Health checks of a Service are not served, or not at all its addresses. */
+  healthCheckFailed(service: ObjectKey, error: Error): void {
+    this.#http.error('Health checks of a Service are not served; it is tried again', {
+      service,
+      err: describeError(error),
+    });
+  }
+
+  /** A request could not be answered. */
+  requestFailed(error: unknown): void {
+    for (const err of this.#once.news('request', [describeError(error)])) {
+      this.#http.error('A request could not be answered', { err });
     }
   }
 

@@ -2,17 +2,13 @@
 import { Command, CommanderError } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
 import { describeError, errorCode } from '../agent/describe-error.ts';
+import { normaliseFlags } from '../agent/config/normalise-flags.ts';
 import { addCleanupCommand } from './cleanup.ts';
+import type { Output } from './output.ts';
 import { addProxyCommand } from './proxy.ts';
 
 /** 0: done. 1: refused or failed. 2: the command line is wrong. */
 export type ExitCode = 0 | 1 | 2;
-
-/** Where a command writes. */
-export interface Output {
-  readonly out: (text: string) => void;
-  readonly error: (text: string) => void;
-}
 
 function buildProgram(output: Output): Command {
   const program = new Command('switchyard')
@@ -23,15 +19,17 @@ function buildProgram(output: Output): Command {
     .showHelpAfterError('(--help says more)')
     .configureOutput({ writeOut: output.out, writeErr: output.error })
     .exitOverride();
-  addProxyCommand(program, output.error);
-  addCleanupCommand(program, output.out);
+  addProxyCommand(program, output);
+  addCleanupCommand(program, output);
   return program;
 }
 
 /** Runs a command line (without the names of node and of the program). */
 export async function runProgram(args: readonly string[], output: Output): Promise<ExitCode> {
   try {
-    await buildProgram(output).parseAsync(args, { from: 'user' });
+    const [command, ...rest] = args;
+    const normal = command === 'proxy' ? [command, ...normaliseFlags(rest)] : args;
+    await buildProgram(output).parseAsync(normal, { from: 'user' });
     return 0;
   } catch (error) {
     // Commander has written its message, or the help that was asked for.

@@ -1,68 +1,80 @@
-/** `switchyard proxy`: serves the Services of manifests on this machine. */
-import { existsSync } from 'node:fs';
+/** `switchyard proxy`: what kube-proxy does, with its flags and its configuration file. */
 import { hostname } from 'node:os';
-import { type Command, Option } from 'commander';
-import { runAgent } from '../agent/agent.ts';
+import type { Command } from 'commander';
+import packageJson from '../../package.json' with { type: 'json' };
 import { SYSTEM_CLOCK } from '../agent/clock.ts';
-import { type AgentConfig, parseConfig } from '../agent/config.ts';
-import { openLog } from '../agent/log.ts';
-import { Conntrack } from '../kernel/conntrack/conntrack.ts';
-import { openKernelIo } from '../kernel/koffi-io.ts';
-import { AddressWatcher } from '../kernel/rtnetlink/address-watcher.ts';
-import { openNftablesPlane } from '../planes/nftables/plane.ts';
+import { addOptions } from '../agent/config/add-options.ts';
+import { type LoadedConfig, loadConfig } from '../agent/config/load.ts';
+import { printYaml } from '../agent/config/print.ts';
+import { readConfigFile } from '../agent/config/read-file.ts';
+import { ConfigWatcher } from '../agent/config/watch-config.ts';
+import { describeError } from '../agent/describe-error.ts';
+import { Log } from '../agent/log.ts';
+import { removeRules } from './cleanup.ts';
+import type { Output } from './output.ts';
+import { serve, setUp } from './serve.ts';
+import { writeAtomically } from './write-atomically.ts';
 
 /** A process that was told to stop ends after this long at the latest, in milliseconds. */
 const STOP_MS = 500;
 
-/** Adds the command. Flags have kube-proxy's names where it has such a flag. `write` takes log lines. */
-export function addProxyCommand(program: Command, write: (line: string) => void): void {
-  program
+/** Flags as they were given, by name without dashes. */
+type Given = ReadonlyMap<string, string>;
+
+/** A configuration and the text it was read from. */
+interface Loaded extends LoadedConfig {
+  /** `undefined` without a file. */
+  readonly file: { readonly path: string; readonly text: string } | undefined;
+}
+
+/** Adds the command. Its arguments must go through `normaliseFlags` before. */
+export function addProxyCommand(program: Command, output: Output): void {
+  const command = program
     .command('proxy')
-    .summary('serve Services from manifests on this machine')
+    .summary('serve Services on this node, in the place of kube-proxy')
     .description(
-      'Reads Services, EndpointSlices and the Node from YAML, programs the kernel, and follows every change.\n' +
+      'Follows Services, EndpointSlices and the Node, in a cluster or in YAML files, and programs the kernel.\n' +
+        "Takes kube-proxy's flags and configuration file; docs/flags.md lists all of them.\n" +
         'Runs until SIGTERM or SIGINT; what is programmed then stays (see: switchyard cleanup).',
-    )
-    .requiredOption('--manifests <path>', 'YAML or JSON file, or a folder of them; watched')
-    .option('--node <name>', 'name of the Node this machine is', hostname().toLowerCase())
-    .option('--mode <mode>', 'data plane', 'nftables')
-    .option('--ip-families <families>', 'IPv4, IPv6 or both (default: those the kernel has)')
-    .option('--cluster-cidr <cidrs>', 'addresses of pods; traffic from elsewhere is masqueraded')
-    .option(
-      '--detect-local-mode <mode>',
-      'how traffic of local pods is recognised: ClusterCIDR, NodeCIDR, BridgeInterface or InterfaceNamePrefix (default: ClusterCIDR)',
-    )
-    .option('--pod-bridge-interface <name>', 'for BridgeInterface: the bridge of the pods')
-    .option(
-      '--pod-interface-name-prefix <prefix>',
-      'for InterfaceNamePrefix: how names of pod interfaces begin',
-    )
-    .option(
-      '--nodeport-addresses <cidrs>',
-      'where node ports are served: primary, or CIDRs',
-      'primary',
-    )
-    .addOption(
-      new Option('--masquerade-all [bool]', 'masquerade all traffic to cluster IPs').preset('true'),
-    )
-    .option('--coalesce-window <duration>', 'least time between two batches', '2ms')
-    .option(
-      '--verify-interval <duration>',
-      'longest time until changes by others are looked into',
-      '30s',
-    )
-    .option('-v, --v <level>', 'verbosity, 0 to 10; 2 logs every change', withoutEquals, '0')
-    .action(async (flags) => serve(parseConfig(flags), write));
+    );
+  const given = addOptions(command);
+  command.action(async () => run(given(), output));
 }
 
-/** `-v=2` is how users of kube-proxy write it. */
-function withoutEquals(value: string): string {
-  return value.replace(/^=/, '');
+async function run(given: Given, output: Output): Promise<void> {
+  const loaded = load(given);
+  const { settings } = loaded;
+  if (settings.version !== 'false') {
+    output.out(`switchyard ${packageJson.version}, in the manner of kube-proxy v1.36.2\n`);
+  } else if (settings.writeConfigTo !== '') {
+    await writeAtomically(settings.writeConfigTo, printYaml(settings));
+  } else if (settings.cleanup) {
+    await removeRules(output);
+  } else if (settings.initOnly) {
+    await setUp(loaded, openLog(loaded, output));
+  } else {
+    await serveUntilStopped(given, loaded, output);
+  }
 }
 
-async function serve(config: AgentConfig, write: (line: string) => void): Promise<void> {
-  const { verbosity } = config;
-  const log = openLog({ verbosity, write, time: () => new Date(), pid: process.pid }, 'main');
+function load(given: Given): Loaded {
+  let file: Loaded['file'];
+  const readFile = (path: string): string => {
+    const text = readConfigFile(path);
+    file = { path, text };
+    return text;
+  };
+  const config = loadConfig({ flags: given, readFile, hostname: hostname() });
+  return { ...config, file };
+}
+
+function openLog({ settings }: LoadedConfig, output: Output): Log {
+  const { logFormat: format, verbosity, vmodule } = settings;
+  const write = output.error;
+  return new Log({ format, verbosity, vmodule, write, time: () => new Date(), pid: process.pid });
+}
+
+async function serveUntilStopped(given: Given, first: Loaded, output: Output): Promise<void> {
   const stop = new AbortController();
   for (const name of ['SIGTERM', 'SIGINT'] as const) {
     process.once(name, () => {
@@ -71,26 +83,44 @@ async function serve(config: AgentConfig, write: (line: string) => void): Promis
       setTimeout(() => process.exit(0), STOP_MS).unref();
     });
   }
-  const io = openKernelIo();
-  const plane = openNftablesPlane(io);
-  const conntrack = Conntrack.open(io);
-  await using addresses = AddressWatcher.open(io);
-  try {
-    await runAgent(
-      config,
-      {
-        plane,
-        addresses,
-        deleteFlows: async (stale) => conntrack.deleteStaleUdp(stale),
-        families: existsSync('/proc/net/if_inet6') ? ['IPv4', 'IPv6'] : ['IPv4'],
-        clock: SYSTEM_CLOCK,
-        log,
+  let next: Loaded | undefined = first;
+  while (next !== undefined) next = await serveUntilChanged(given, next, output, stop.signal);
+}
+
+/** Serves as configured. Resolves to another configuration to go on with, or `undefined` when it was stopped. */
+async function serveUntilChanged(
+  given: Given,
+  loaded: Loaded,
+  output: Output,
+  stop: AbortSignal,
+): Promise<Loaded | undefined> {
+  const log = openLog(loaded, output);
+  const main = log.part('main');
+  for (const warning of loaded.warnings) main.warning(warning);
+  let changed: Loaded | undefined;
+  const change = new AbortController();
+  using _watcher =
+    loaded.file &&
+    new ConfigWatcher({
+      path: loaded.file.path,
+      loaded: loaded.file.text,
+      clock: SYSTEM_CLOCK,
+      onChange: () => {
+        try {
+          changed = load(given);
+          change.abort();
+        } catch (error) {
+          main.error('The new configuration cannot be used; the one before stays in force', {
+            err: describeError(error),
+          });
+        }
       },
-      stop.signal,
-    );
-  } finally {
-    conntrack.close();
-    plane.close();
+    });
+  await serve(loaded, log, AbortSignal.any([stop, change.signal]));
+  if (stop.aborted || changed === undefined) {
+    main.info('Stopped; what is programmed stays');
+    return undefined;
   }
-  log.info('Stopped; what is programmed stays');
+  main.info('The configuration has changed; starting again with it. What is programmed stays');
+  return changed;
 }

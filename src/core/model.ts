@@ -97,6 +97,8 @@ export interface NodeObject {
   /** InternalIPs, then ExternalIPs, in the order of `status.addresses`. */
   readonly addresses: readonly Address[];
   readonly podCIDRs: readonly Cidr[];
+  /** Load balancers may send traffic here: not being deleted, and the cluster autoscaler will not remove it. */
+  readonly eligible: boolean;
 }
 
 /** networking.k8s.io/v1 ServiceCIDR: ranges from which cluster IPs are taken. */

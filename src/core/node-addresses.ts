@@ -1,4 +1,4 @@
-/** Which of the node's addresses stand for the node, and which serve node ports. */
+/** Which of the node's addresses stand for the node, which serve node ports, and where their health checks listen. */
 import { cidrContains, familyOf, isLinkLocal, isLoopback, isUnspecified } from './ip.ts';
 import type { Address, Cidr, Family } from './ip.ts';
 import type { NodeObject } from './model.ts';
@@ -40,13 +40,49 @@ export function resolveNodePortAddresses(
   interfaceAddresses: readonly Address[],
 ): readonly Address[] {
   const eligible = interfaceAddresses.filter(
-    (address) => !isLoopback(address) && !(familyOf(address) === 'IPv6' && isLinkLocal(address)),
+    (address) => !isLoopback(address) && !needsScope(address),
   );
   const found =
     setting === 'primary'
       ? eligible.filter((address) => primary.includes(address))
       : FAMILIES.flatMap((family) => matching(setting, family, eligible));
   return [...new Set(found)].toSorted();
+}
+
+/**
+ * Whether node ports of a family are served on all addresses there are: no CIDR of the family is named, or
+ * one that contains all.
+ */
+export function servesEverywhere(setting: 'primary' | readonly Cidr[], family: Family): boolean {
+  if (setting === 'primary') return false;
+  const own = setting.filter((cidr) => cidr.family === family);
+  return own.length === 0 || own.some(({ prefix }) => prefix === 0);
+}
+
+/**
+ * Where the health-check node ports of a family listen: on `any` address, or on those that node ports are
+ * meant for, sorted and distinct. Unlike node ports they answer on loopback, too, where a CIDR names it.
+ *
+ * Parameters are those of {@link resolveNodePortAddresses}.
+ */
+export function healthCheckAddresses(
+  setting: 'primary' | readonly Cidr[],
+  family: Family,
+  primary: readonly Address[],
+  interfaceAddresses: readonly Address[],
+): 'any' | readonly Address[] {
+  if (servesEverywhere(setting, family)) return 'any';
+  if (setting === 'primary') {
+    const served = resolveNodePortAddresses(setting, primary, interfaceAddresses);
+    return served.filter((address) => familyOf(address) === family);
+  }
+  const found = matching(setting, family, interfaceAddresses);
+  return [...new Set(found.filter((address) => !needsScope(address)))].toSorted();
+}
+
+/** IPv6 link-local addresses mean something on one interface only: one cannot listen on them by address alone. */
+function needsScope(address: Address): boolean {
+  return familyOf(address) === 'IPv6' && isLinkLocal(address);
 }
 
 function matching(

@@ -23,6 +23,11 @@ export interface PlaneSettings {
   readonly families: readonly Family[];
   /** Masquerade all cluster-IP traffic. */
   readonly masqueradeAll: boolean;
+  /**
+   * How many Service ports, both families of one together, have their traffic counted; 0: none. Up to 2,000
+   * are reasonable: in nftables mode reading takes time with the square of their number.
+   */
+  readonly countedPorts: number;
   /** Per family; absent: nothing is known to be local, so cluster-IP traffic keeps its source. */
   readonly localTraffic: { readonly [F in Family]?: LocalTraffic };
 }

@@ -36,6 +36,11 @@ export class RouteTable {
   readonly #claims = new Claims();
   #conflicts: Conflict[] = [];
 
+  /** Number of Services that have Routes. */
+  get services(): number {
+    return this.#services.size;
+  }
+
   /** Number of published Routes. */
   get size(): number {
     return this.#published.size;

@@ -25,6 +25,11 @@ export class ObjectStore {
   readonly #slicesOf = new Map<ObjectKey, readonly EndpointSlice[]>();
   #dirty = new Set<ObjectKey>();
 
+  /** Numbers of objects, by what they are called. */
+  get sizes(): { readonly Services: number; readonly EndpointSlices: number } {
+    return { Services: this.#services.size, EndpointSlices: this.#slices.size };
+  }
+
   /** Adds or replaces a Service. */
   setService(service: Service): void {
     const key = objectKey(service.namespace, service.name);

@@ -2,10 +2,12 @@
 
 /**
  * What went wrong, for programs:
- * - `PERMISSION`: the process may not do this (EPERM, EACCES).
+ * - `PERMISSION`: the process may not do this (EPERM, EACCES, EROFS).
  * - `UNSUPPORTED`: this kernel lacks the feature.
  * - `STALE_GENERATION`: somebody else changed the ruleset since it was read (ERESTART). Read and retry.
  * - `NOT_FOUND`, `EXISTS`, `BUSY`: the object is missing, is there already, or is still in use.
+ * - `NO_SCHEDULER`: this kernel has no IPVS scheduler of that name.
+ * - `SET_FULL`: the ipset holds as many elements as it was created for.
  * - `BUFFER`: a socket buffer is too small for a message or for the events that arrived.
  * - `TIMEOUT`: the kernel did not answer in time.
  * - `INTERRUPTED`: a listing was disturbed by changes each time it was tried.
@@ -21,6 +23,8 @@ export type KernelErrorCode =
   | 'SY_KERNEL_NOT_FOUND'
   | 'SY_KERNEL_EXISTS'
   | 'SY_KERNEL_BUSY'
+  | 'SY_KERNEL_NO_SCHEDULER'
+  | 'SY_KERNEL_SET_FULL'
   | 'SY_KERNEL_BUFFER'
   | 'SY_KERNEL_TIMEOUT'
   | 'SY_KERNEL_INTERRUPTED'
@@ -31,13 +35,20 @@ export type KernelErrorCode =
 
 /** The error numbers this code acts on (asm-generic/errno-base.h, errno.h). */
 export const ERRNO = {
+  EPERM: 1,
   ENOENT: 2,
+  ESRCH: 3,
   EINTR: 4,
   EAGAIN: 11,
+  EACCES: 13,
+  EEXIST: 17,
+  ENODEV: 19,
   EINVAL: 22,
+  EROFS: 30,
   ERESTART: 85,
   EMSGSIZE: 90,
   EOPNOTSUPP: 95,
+  EADDRNOTAVAIL: 99,
   ENOBUFS: 105,
 } as const;
 
@@ -73,6 +84,7 @@ function entry(
 const ERRORS: ReadonlyMap<number, ErrnoEntry> = new Map([
   entry(1, 'EPERM', 'SY_KERNEL_PERMISSION', 'not permitted', PRIVILEGE),
   entry(2, 'ENOENT', 'SY_KERNEL_NOT_FOUND', 'not found'),
+  entry(3, 'ESRCH', 'SY_KERNEL_NOT_FOUND', 'not found'),
   entry(4, 'EINTR', 'SY_KERNEL_CALL', 'interrupted by a signal'),
   entry(9, 'EBADF', 'SY_KERNEL_CLOSED', 'the socket is closed'),
   entry(11, 'EAGAIN', 'SY_KERNEL_TIMEOUT', 'no answer in time'),
@@ -80,10 +92,12 @@ const ERRORS: ReadonlyMap<number, ErrnoEntry> = new Map([
   entry(13, 'EACCES', 'SY_KERNEL_PERMISSION', 'permission denied', PRIVILEGE),
   entry(16, 'EBUSY', 'SY_KERNEL_BUSY', 'in use, or there with another value'),
   entry(17, 'EEXIST', 'SY_KERNEL_EXISTS', 'exists already'),
+  entry(19, 'ENODEV', 'SY_KERNEL_NOT_FOUND', 'no such network interface'),
   entry(22, 'EINVAL', 'SY_KERNEL_CALL', 'invalid request'),
   entry(23, 'ENFILE', 'SY_KERNEL_CALL', 'too many open files', DESCRIPTORS),
   entry(24, 'EMFILE', 'SY_KERNEL_CALL', 'too many open files', DESCRIPTORS),
   entry(28, 'ENOSPC', 'SY_KERNEL_CALL', 'no space left'),
+  entry(30, 'EROFS', 'SY_KERNEL_PERMISSION', 'read-only file system'),
   entry(34, 'ERANGE', 'SY_KERNEL_CALL', 'value out of range'),
   entry(40, 'ELOOP', 'SY_KERNEL_CALL', 'chains form a loop'),
   entry(85, 'ERESTART', 'SY_KERNEL_STALE_GENERATION', 'changed by somebody else', REREAD),
@@ -92,6 +106,7 @@ const ERRORS: ReadonlyMap<number, ErrnoEntry> = new Map([
   entry(95, 'EOPNOTSUPP', 'SY_KERNEL_UNSUPPORTED', 'not supported', FEATURE),
   entry(97, 'EAFNOSUPPORT', 'SY_KERNEL_UNSUPPORTED', 'address family not supported', FEATURE),
   entry(98, 'EADDRINUSE', 'SY_KERNEL_CALL', 'address in use'),
+  entry(99, 'EADDRNOTAVAIL', 'SY_KERNEL_NOT_FOUND', 'no such address'),
   entry(105, 'ENOBUFS', 'SY_KERNEL_BUFFER', 'out of socket buffer space', RECEIVE_BUFFER),
 ]);
 
@@ -125,6 +140,8 @@ export interface SystemErrorContext {
   readonly extendedAck?: string | undefined;
   /** Replaces the code that follows from the error number. */
   readonly code?: KernelErrorCode;
+  /** Replaces the words for the error number, its name included. */
+  readonly why?: string;
   /** Replaces the general advice for the error number. */
   readonly advice?: string;
 }
@@ -140,7 +157,8 @@ export function systemError(
   context: SystemErrorContext = {},
 ): KernelError {
   const known = ERRORS.get(errno);
-  const why = known === undefined ? `error ${errno}` : `${known.text} (${known.name})`;
+  const general = known === undefined ? `error ${errno}` : `${known.text} (${known.name})`;
+  const why = context.why ?? general;
   const extended =
     context.extendedAck === undefined ? '' : `; the kernel says: ${context.extendedAck}`;
   const advice = context.advice ?? known?.advice;

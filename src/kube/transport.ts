@@ -28,6 +28,8 @@ export interface ApiRequest {
 
 /** An answer that grants what was asked for, with a body that is still to come. */
 export interface ApiAnswer {
+  /** HTTP status: 200 to 299. */
+  readonly status: number;
   readonly format: WireFormat;
   /**
    * Reads the body to its end. Rejects with what `onChunk` throws, with KubeError DROPPED or SILENT, and
@@ -108,7 +110,7 @@ export class Transport implements ApiClient, Disposable {
       response.destroy();
       throw notKubernetes(attempt, describeType(contentType));
     }
-    return { format, read };
+    return { status, format, read };
   }
 
   /** Closes all connections. Requests that are under way fail. */

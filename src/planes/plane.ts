@@ -2,8 +2,11 @@
  * The contract between the agent and a data plane. A plane turns {@link Route}s into kernel objects;
  * it knows no Kubernetes object and no configuration file.
  *
- * Calls never overlap: the agent awaits one before it makes the next.
+ * Calls never overlap: the agent awaits one before it makes the next. Only {@link DataPlane.counters} may be
+ * called at any time.
  */
+import type { Family } from '../core/ip.ts';
+import type { Protocol } from '../core/model.ts';
 import type { PlaneSettings } from '../core/node.ts';
 import type { Route, RouteChange } from '../core/route.ts';
 
@@ -40,6 +43,28 @@ export interface ProgrammedFrontend {
   readonly allowedSources: readonly string[] | undefined;
 }
 
+/**
+ * Traffic of one Service port in one family, all its frontends together, since it is counted. `In` is what
+ * clients sent, `Out` what endpoints answered. What was refused or dropped before it was sent on to an endpoint
+ * is not in it.
+ */
+export interface ServiceCounters {
+  readonly namespace: string;
+  readonly name: string;
+  /** Name of the port, empty when it has none. */
+  readonly port: string;
+  readonly protocol: Protocol;
+  readonly family: Family;
+  /** Connections opened; for UDP and SCTP flows, as conntrack tells them apart. */
+  readonly connections: number;
+  /** Packets as the kernel handles them: what it merged (GRO) or has not split yet (TSO) is one. */
+  readonly packetsIn: number;
+  readonly packetsOut: number;
+  /** From the start of the network header. */
+  readonly bytesIn: number;
+  readonly bytesOut: number;
+}
+
 /** One requirement of a plane and whether this node meets it. */
 export interface Capability {
   readonly name: string;
@@ -69,6 +94,12 @@ export interface DataPlane {
   verify(): Promise<DriftReport>;
   /** What the kernel holds, read from the kernel; works without `open`. */
   inspect(): Promise<readonly ProgrammedFrontend[]>;
+  /**
+   * Traffic of the counted Service ports: as many as {@link PlaneSettings.countedPorts} says, the first ones to
+   * come. A port stays counted, also over a restart, until its Service goes; then another takes its place.
+   * Numbers only grow while a port is counted and has a frontend. Empty when none is to be counted.
+   */
+  counters(): Promise<readonly ServiceCounters[]>;
   /** Removes everything this plane owns and nothing else; works without `open`. Resolves to false if there was nothing. */
   remove(): Promise<boolean>;
   /** Frees sockets. Rules stay. */

@@ -49,6 +49,48 @@ export const systemPrograms = [
     reason: 'proves in a test that a change starts no process',
     indispensable: false,
   },
+  {
+    command: 'umoci',
+    debianPackage: 'umoci',
+    reason: 'checks and unpacks the container image in a test',
+    indispensable: false,
+  },
+  {
+    command: 'linux.uml',
+    debianPackage: 'user-mode-linux',
+    reason: 'a Linux kernel with IPVS for tests, as a process',
+    indispensable: false,
+  },
+  {
+    command: 'modprobe',
+    debianPackage: 'kmod',
+    reason: 'loads the modules of that kernel',
+    indispensable: false,
+  },
+  {
+    command: 'cc',
+    debianPackage: 'tcc',
+    reason: 'builds what that kernel lacks on processors with AMX',
+    indispensable: false,
+  },
+  {
+    command: 'ipvsadm',
+    debianPackage: 'ipvsadm',
+    reason: 'the reference for virtual servers in tests',
+    indispensable: false,
+  },
+  {
+    command: 'ipset',
+    debianPackage: 'ipset',
+    reason: 'the reference for sets of addresses in tests',
+    indispensable: false,
+  },
+  {
+    command: 'iptables-legacy',
+    debianPackage: 'iptables',
+    reason: 'masquerades and filters beside IPVS',
+    indispensable: false,
+  },
 ];
 
 /**

@@ -9,6 +9,8 @@ import type { Decoded, Problem } from './problem.ts';
 
 /** Label: availability zone of a Node. */
 const ZONE_LABEL = 'topology.kubernetes.io/zone';
+/** Taint that the cluster autoscaler puts on a Node before it removes it (KEP-3836). */
+const LEAVING_TAINT = 'ToBeDeletedByClusterAutoscaler';
 
 /** Decodes a Node. There is no object only when the value is none or has no valid name. Never throws. */
 export function decodeNode(value: unknown): Decoded<NodeObject> {
@@ -16,12 +18,14 @@ export function decodeNode(value: unknown): Decoded<NodeObject> {
   const object = root(value, problems);
   const meta = object && metadata(object);
   if (object === undefined || meta === undefined) return { object: undefined, problems };
+  const spec = child(object, 'spec', 'its pod CIDRs and taints are not known');
   return {
     object: {
       name: meta.name,
       zone: text(meta.labels, ZONE_LABEL, 'the Node counts as being in no zone') || undefined,
       addresses: readAddresses(child(object, 'status', 'no address of the Node is known')),
-      podCIDRs: readPodCIDRs(child(object, 'spec', 'no pod CIDR of the Node is known')),
+      podCIDRs: readPodCIDRs(spec),
+      eligible: !isBeingDeleted(object) && !isLeaving(spec),
     },
     problems,
   };
@@ -48,4 +52,14 @@ function readPodCIDRs(spec: Cursor): NodeObject['podCIDRs'] {
   if (!has(spec, 'podCIDR')) return [];
   const cidr = readCidr(spec, 'podCIDR', spec.fields['podCIDR'], effect);
   return cidr === undefined ? [] : [cidr];
+}
+
+function isBeingDeleted(object: Cursor): boolean {
+  return has(child(object, 'metadata', ''), 'deletionTimestamp');
+}
+
+function isLeaving(spec: Cursor): boolean {
+  return items(spec, 'taints', 'the Node counts as having none').some(
+    ({ fields }) => fields['key'] === LEAVING_TAINT,
+  );
 }

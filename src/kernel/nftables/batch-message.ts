@@ -5,7 +5,7 @@ import { AttributeCursor } from '../netlink/reader.ts';
 import { FAMILY_NAME, NFTA_DATA, NFTA_LIST_ELEM, NFTA_SET_ELEM } from './constants.ts';
 
 export type Verb = 'adding' | 'deleting' | 'flushing';
-export type MessageKind = 'table' | 'chain' | 'rule' | 'set' | 'element';
+export type MessageKind = 'table' | 'chain' | 'rule' | 'set' | 'counter' | 'element';
 
 /** One message of a batch. */
 export interface BatchMessage {
@@ -15,7 +15,7 @@ export interface BatchMessage {
   readonly kind: MessageKind;
   readonly family: Family;
   readonly table: string;
-  /** Chain or set; empty for tables. */
+  /** Chain, set or counter; empty for tables. */
   readonly name: string;
 }
 

@@ -26,6 +26,8 @@ import {
   type ChainDefinition,
   type ElementOptions,
   writeChain,
+  writeCounter,
+  writeCounterName,
   writeElement,
   writeRule,
   writeSet,
@@ -175,6 +177,20 @@ export class NftBatch {
     this.#add('flushing', 'set', NFT_MSG.DELSETELEM, family, table, set, (writer) => {
       writer.string(NFTA_SET_ELEM_LIST.SET, set);
       writer.string(NFTA_SET_ELEM_LIST.TABLE, table);
+    });
+  }
+
+  /** Adds a counter unless it is there. It counts what rules and elements that name it see. */
+  addCounter(family: Family, table: string, counter: string): void {
+    this.#add('adding', 'counter', NFT_MSG.NEWOBJ, family, table, counter, (writer) => {
+      writeCounter(writer, table, counter);
+    });
+  }
+
+  /** Deletes a counter that no rule or element refers to. */
+  deleteCounter(family: Family, table: string, counter: string): void {
+    this.#add('deleting', 'counter', NFT_MSG.DELOBJ, family, table, counter, (writer) => {
+      writeCounterName(writer, table, counter);
     });
   }
 

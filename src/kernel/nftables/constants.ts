@@ -27,6 +27,9 @@ export const NFT_MSG = {
   DELSETELEM: message(14),
   NEWGEN: message(15),
   GETGEN: message(16),
+  NEWOBJ: message(18),
+  GETOBJ: message(19),
+  DELOBJ: message(20),
 } as const;
 
 /** Batch messages of nfnetlink; the resource id is the subsystem. */
@@ -66,6 +69,7 @@ export const NFTA_SET = {
   ID: 10,
   TIMEOUT: 11,
   USERDATA: 13,
+  OBJ_TYPE: 15,
   COUNT: 20,
 } as const;
 export const NFTA_SET_DESC = { SIZE: 1, CONCAT: 2 } as const;
@@ -76,6 +80,7 @@ export const NFT_SET = {
   MAP: 0x8,
   TIMEOUT: 0x10,
   EVAL: 0x20,
+  OBJECT: 0x40,
   CONCAT: 0x80,
 } as const;
 /** NFT_DATA_VERDICT: the data type of verdict maps. */
@@ -88,6 +93,7 @@ export const NFTA_SET_ELEM = {
   TIMEOUT: 4,
   EXPIRATION: 5,
   USERDATA: 6,
+  OBJREF: 9,
   KEY_END: 10,
 } as const;
 export const NFTA_DATA = { VALUE: 1, VERDICT: 2 } as const;
@@ -101,6 +107,11 @@ export const VERDICT_CODE = {
   goto: -4,
   return: -5,
 } as const;
+
+export const NFTA_OBJ = { TABLE: 1, NAME: 2, TYPE: 3, DATA: 4 } as const;
+/** NFT_OBJECT_COUNTER. */
+export const NFT_OBJECT_COUNTER = 1;
+export const NFTA_COUNTER = { BYTES: 1, PACKETS: 2 } as const;
 
 /** Longest key or value (NFT_DATA_VALUE_MAXLEN). */
 export const NFT_DATA_VALUE_MAXLEN = 64;

@@ -19,6 +19,8 @@ export interface ElementInfo {
   readonly keyEnd?: Uint8Array;
   readonly data?: Uint8Array;
   readonly verdict?: Verdict;
+  /** Name of a counter, in maps to counters. */
+  readonly counter?: string;
   readonly comment?: string;
   readonly timeoutMs?: number;
   readonly expirationMs?: number;
@@ -43,6 +45,8 @@ export interface ElementView {
   comment(): string | undefined;
   /** Reads the verdict of a verdict-map element. */
   verdict(): Verdict | undefined;
+  /** Reads the name of the counter that an element of a map to counters leads to. */
+  counter(): string | undefined;
 }
 
 /** Fills itself with one element after the other. */
@@ -58,6 +62,8 @@ export class ElementReader implements ElementView {
   expirationMs = -1;
   #verdictStart = 0;
   #verdictEnd = 0;
+  #counterStart = 0;
+  #counterEnd = 0;
   #userdataStart = 0;
   #userdataEnd = 0;
   readonly #message = new AttributeCursor(this.bytes, 0, 0);
@@ -97,10 +103,17 @@ export class ElementReader implements ElementView {
     return code === undefined ? undefined : verdictOf(code, chain);
   }
 
+  counter(): string | undefined {
+    return this.#counterEnd > this.#counterStart
+      ? textBetween(this.bytes, this.#counterStart, this.#counterEnd)
+      : undefined;
+  }
+
   /** The current element as a value. */
   info(): ElementInfo {
     const { bytes } = this;
     const verdict = this.verdict();
+    const counter = this.counter();
     const comment = this.comment();
     return {
       key: bytes.subarray(this.keyStart, this.keyEnd),
@@ -109,6 +122,7 @@ export class ElementReader implements ElementView {
       }),
       ...(this.dataEnd > this.dataStart && { data: bytes.subarray(this.dataStart, this.dataEnd) }),
       ...(verdict !== undefined && { verdict }),
+      ...(counter !== undefined && { counter }),
       ...(comment !== undefined && { comment }),
       ...(this.timeoutMs >= 0 && { timeoutMs: this.timeoutMs }),
       ...(this.expirationMs >= 0 && { expirationMs: this.expirationMs }),
@@ -120,6 +134,7 @@ export class ElementReader implements ElementView {
     this.lastKeyStart = this.lastKeyEnd = 0;
     this.dataStart = this.dataEnd = 0;
     this.#verdictStart = this.#verdictEnd = 0;
+    this.#counterStart = this.#counterEnd = 0;
     this.#userdataStart = this.#userdataEnd = 0;
     this.timeoutMs = this.expirationMs = -1;
     const element = this.#element.enter(this.bytes, this.#list.start, this.#list.end);
@@ -156,6 +171,10 @@ export class ElementReader implements ElementView {
         case NFTA_SET_ELEM.USERDATA:
           this.#userdataStart = element.start;
           this.#userdataEnd = element.end;
+          break;
+        case NFTA_SET_ELEM.OBJREF:
+          this.#counterStart = element.start;
+          this.#counterEnd = element.end;
           break;
         default:
       }

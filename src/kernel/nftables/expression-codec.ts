@@ -14,6 +14,7 @@ const NFTA_CMP = { SREG: 1, OP: 2, DATA: 3 } as const;
 const NFTA_BITWISE = { SREG: 1, DREG: 2, LEN: 3, MASK: 4, XOR: 5 } as const;
 const NFTA_IMMEDIATE = { DREG: 1, DATA: 2 } as const;
 const NFTA_LOOKUP = { SET: 1, SREG: 2, DREG: 3, FLAGS: 5 } as const;
+const NFTA_OBJREF = { SET_SREG: 3, SET_NAME: 4 } as const;
 const NFTA_DYNSET = { SET_NAME: 1, OP: 3, SREG_KEY: 4, SREG_DATA: 5, TIMEOUT: 6 } as const;
 const NFTA_NG = { DREG: 1, MODULUS: 2, TYPE: 3, OFFSET: 4 } as const;
 const NFTA_FIB = { DREG: 1, RESULT: 2, FLAGS: 3 } as const;
@@ -23,6 +24,7 @@ const NFTA_REJECT = { TYPE: 1, ICMP_CODE: 2 } as const;
 
 const META_KEY: { readonly [Key in MetaKey]: number } = { priority: 2, iifname: 6, l4proto: 16 };
 const CT_KEY: { readonly [Key in CtKey]: number } = {
+  direction: 1,
   status: 2,
   'proto-src': 11,
   'proto-dst': 12,
@@ -81,6 +83,7 @@ const KERNEL_NAME: { readonly [Kind in Expression['kind']]: string } = {
   immediate: 'immediate',
   verdict: 'immediate',
   lookup: 'lookup',
+  count: 'objref',
   update: 'dynset',
   numgen: 'numgen',
   fibType: 'fib',
@@ -140,6 +143,11 @@ function writeBody(writer: NetlinkWriter, protocol: number, expression: Expressi
       }
       writer.string(NFTA_LOOKUP.SET, expression.set);
       if (expression.invert === true) writer.u32be(NFTA_LOOKUP.FLAGS, NFT_LOOKUP_F_INV);
+      break;
+    case 'count':
+      writer.u32be(NFTA_OBJREF.SET_SREG, register(expression.from));
+      // Like nft, without the NUL that other names end with.
+      writer.bytes(NFTA_OBJREF.SET_NAME, Buffer.from(expression.map));
       break;
     case 'update':
       writer.u32be(NFTA_DYNSET.SREG_KEY, register(expression.key));

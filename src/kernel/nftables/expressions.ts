@@ -15,9 +15,9 @@ export type Verdict =
 /** NFT_META_*: l4proto 16, priority 2, iifname 6. */
 export type MetaKey = 'l4proto' | 'priority' | 'iifname';
 
-/** NFT_CT_*: status 2, src 8, dst 9, proto-src 11, proto-dst 12, src_ip 19, dst_ip 20, src_ip6 21, dst_ip6 22. */
+/** NFT_CT_*: direction 1 (original 0, reply 1), status 2, src 8, dst 9, proto-src 11, proto-dst 12, src_ip 19, dst_ip 20, src_ip6 21, dst_ip6 22. */
 export type CtKey =
-  'status' | 'proto-src' | 'proto-dst' | 'src-ip' | 'dst-ip' | 'src-ip6' | 'dst-ip6';
+  'direction' | 'status' | 'proto-src' | 'proto-dst' | 'src-ip' | 'dst-ip' | 'src-ip6' | 'dst-ip6';
 
 /** One step of a rule. A step that does not match ends the rule. */
 export type Expression =
@@ -59,6 +59,8 @@ export type Expression =
       readonly to?: Register | 'verdict';
       readonly invert?: boolean;
     }
+  /** Counts the packet in the counter that the map leads to, if any; the rule ends where there is none. */
+  | { readonly kind: 'count'; readonly map: string; readonly from: Register }
   /** Adds or refreshes an element (NFT_DYNSET_OP_UPDATE). */
   | {
       readonly kind: 'update';

@@ -2,7 +2,9 @@
 import { AttributeCursor, type MessageCursor } from '../netlink/reader.ts';
 import {
   NFTA_CHAIN,
+  NFTA_COUNTER,
   NFTA_HOOK,
+  NFTA_OBJ,
   NFTA_RULE,
   NFTA_SET,
   NFTA_SET_DESC,
@@ -50,11 +52,22 @@ export interface SetInfo extends SetShape {
   readonly comment: string | undefined;
 }
 
+/** A counter and what it counted. */
+export interface CounterInfo {
+  readonly name: string;
+  readonly packets: number;
+  /** From the start of the network header, as the packets were where they were counted. */
+  readonly bytes: number;
+}
+
 /** struct nfgenmsg in front of the attributes. */
 export const NFGENMSG_LENGTH = 4;
 
+/** Where the payload of a message lies; a message cursor is one, too. */
+export type MessagePlace = Pick<MessageCursor, 'bytes' | 'start' | 'end'>;
+
 /** Attributes of an nfnetlink message. */
-export function attributesOf(message: MessageCursor): AttributeCursor {
+export function attributesOf(message: MessagePlace): AttributeCursor {
   return new AttributeCursor(message.bytes, message.start + NFGENMSG_LENGTH, message.end);
 }
 
@@ -173,6 +186,24 @@ export function readSet(message: MessageCursor, table: string): SetInfo | undefi
   return ours
     ? { name, flags, keyType, keyLength, dataType, dataLength, size, count, timeoutMs, comment }
     : undefined;
+}
+
+/** Reads NFT_MSG_NEWOBJ of a counter. */
+export function readCounter(message: MessagePlace): CounterInfo {
+  let name = '';
+  let packets = 0;
+  let bytes = 0;
+  const attributes = attributesOf(message);
+  while (attributes.next()) {
+    if (attributes.type === NFTA_OBJ.NAME) name = attributes.string();
+    if (attributes.type !== NFTA_OBJ.DATA) continue;
+    const data = attributes.nested();
+    while (data.next()) {
+      if (data.type === NFTA_COUNTER.PACKETS) packets = data.u64be();
+      else if (data.type === NFTA_COUNTER.BYTES) bytes = data.u64be();
+    }
+  }
+  return { name, packets, bytes };
 }
 
 function readHook(attributes: AttributeCursor): { hook: string; priority: number } {

@@ -7,9 +7,11 @@ import type { NetlinkWriter } from '../netlink/writer.ts';
 import {
   NFPROTO,
   NFTA_CHAIN,
+  NFTA_COUNTER,
   NFTA_DATA,
   NFTA_HOOK,
   NFTA_LIST_ELEM,
+  NFTA_OBJ,
   NFTA_RULE,
   NFTA_SET,
   NFTA_SET_DESC,
@@ -17,6 +19,7 @@ import {
   NFTA_SET_FIELD_LEN,
   NFTA_TABLE,
   NFT_DATA_VALUE_MAXLEN,
+  NFT_OBJECT_COUNTER,
   NFT_SET,
   NF_INET,
   VERDICT_CODE,
@@ -47,6 +50,8 @@ export interface ElementOptions {
   readonly data?: Uint8Array;
   /** Value of a verdict-map element. */
   readonly verdict?: Verdict;
+  /** Name of the counter that an element of a map to counters leads to. */
+  readonly counter?: string;
   /** Last key of a range, in sets with flag `interval`; the key is the first. */
   readonly keyEnd?: Uint8Array;
   readonly comment?: string;
@@ -79,6 +84,22 @@ export function writeChain(writer: NetlinkWriter, table: string, chain: ChainDef
   writer.u32be(NFTA_HOOK.HOOKNUM, NF_INET[hook.hook]);
   writer.i32be(NFTA_HOOK.PRIORITY, hook.priority);
   writer.endNested(nested);
+}
+
+/** NFT_MSG_NEWOBJ of a counter that starts from 0. */
+export function writeCounter(writer: NetlinkWriter, table: string, counter: string): void {
+  writeCounterName(writer, table, counter);
+  const data = writer.beginNested(NFTA_OBJ.DATA);
+  writer.u64be(NFTA_COUNTER.BYTES, 0);
+  writer.u64be(NFTA_COUNTER.PACKETS, 0);
+  writer.endNested(data);
+}
+
+/** NFT_MSG_DELOBJ of a counter. */
+export function writeCounterName(writer: NetlinkWriter, table: string, counter: string): void {
+  writer.string(NFTA_OBJ.TABLE, table);
+  writer.string(NFTA_OBJ.NAME, counter);
+  writer.u32be(NFTA_OBJ.TYPE, NFT_OBJECT_COUNTER);
 }
 
 /** NFT_MSG_NEWRULE. */
@@ -114,7 +135,9 @@ export function writeSet(
   writer.u32be(NFTA_SET.FLAGS, shape.flags);
   writer.u32be(NFTA_SET.KEY_TYPE, shape.keyType);
   writer.u32be(NFTA_SET.KEY_LEN, shape.keyLength);
-  if (set.data !== undefined) {
+  if (set.data === 'counter') {
+    writer.u32be(NFTA_SET.OBJ_TYPE, NFT_OBJECT_COUNTER);
+  } else if (set.data !== undefined) {
     writer.u32be(NFTA_SET.DATA_TYPE, shape.dataType);
     writer.u32be(NFTA_SET.DATA_LEN, shape.dataLength);
   }
@@ -147,7 +170,7 @@ export function writeElement(
   key: Uint8Array,
   options: ElementOptions,
 ): void {
-  const { data, verdict, keyEnd, comment, timeoutMs, expirationMs } = options;
+  const { data, verdict, counter, keyEnd, comment, timeoutMs, expirationMs } = options;
   const element = writer.beginNested(NFTA_LIST_ELEM);
   if (timeoutMs !== undefined) writer.u64be(NFTA_SET_ELEM.TIMEOUT, timeoutMs);
   if (expirationMs !== undefined) writer.u64be(NFTA_SET_ELEM.EXPIRATION, expirationMs);
@@ -156,6 +179,7 @@ export function writeElement(
   if (data !== undefined) writeElementValue(writer, NFTA_SET_ELEM.DATA, data);
   if (verdict !== undefined) writeVerdict(writer, NFTA_SET_ELEM.DATA, verdict);
   if (comment !== undefined) writer.bytes(NFTA_SET_ELEM.USERDATA, commentUserdata(comment));
+  if (counter !== undefined) writer.string(NFTA_SET_ELEM.OBJREF, counter);
   writer.endNested(element);
 }
 

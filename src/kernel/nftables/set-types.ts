@@ -18,13 +18,13 @@ export type TypeofField =
 
 type SetFlag = 'interval' | 'dynamic' | 'timeout';
 
-/** A set, or with `data` a map, to add. */
+/** A set, or with `data` a map, to add. Elements of a map to counters name a counter each. */
 export interface SetDefinition {
   readonly name: string;
   /** Fields of the key; more than one make a concatenation. */
   readonly key: readonly DataType[];
   /** Present for maps. */
-  readonly data?: readonly DataType[] | 'verdict';
+  readonly data?: readonly DataType[] | 'verdict' | 'counter';
   /** `interval` needs a concatenation: elements then have a first and a last key. */
   readonly flags?: readonly SetFlag[];
   /** Most elements it can hold. */
@@ -77,9 +77,9 @@ export interface SetShape {
   readonly keyType: number;
   /** Bytes. */
   readonly keyLength: number;
-  /** 0 for sets. */
+  /** 0 for sets and maps to counters. */
   readonly dataType: number;
-  /** Bytes; 0 for sets and verdict maps. */
+  /** Bytes; 0 for sets and maps to verdicts or counters. */
   readonly dataLength: number;
 }
 
@@ -97,9 +97,9 @@ function byteLength(fields: readonly DataType[]): number {
 
 /** @throws KernelError ARGUMENT: a declaration the kernel or nft could not handle. */
 export function setShape(set: SetDefinition): SetShape {
-  const data = set.data === 'verdict' ? [] : (set.data ?? []);
+  const data = dataFields(set);
   checkFields(set, set.key, 'key');
-  if (set.data !== undefined && set.data !== 'verdict') checkFields(set, data, 'data');
+  if (data !== undefined) checkFields(set, data, 'data');
   const flags = set.flags ?? [];
   const interval = flags.includes('interval');
   if (interval && set.key.length === 1) {
@@ -110,12 +110,22 @@ export function setShape(set: SetDefinition): SetShape {
       (interval ? NFT_SET.INTERVAL | NFT_SET.CONCAT : 0) |
       (flags.includes('dynamic') ? NFT_SET.EVAL : 0) |
       (flags.includes('timeout') || set.timeoutMs !== undefined ? NFT_SET.TIMEOUT : 0) |
-      (set.data === undefined ? 0 : NFT_SET.MAP),
+      mapFlag(set.data),
     keyType: typeId(set.key),
     keyLength: byteLength(set.key),
-    dataType: set.data === 'verdict' ? NFT_DATA_VERDICT : typeId(data),
-    dataLength: byteLength(data),
+    dataType: set.data === 'verdict' ? NFT_DATA_VERDICT : typeId(data ?? []),
+    dataLength: byteLength(data ?? []),
   };
+}
+
+/** Fields of the values of a map; `undefined` for sets and for maps to verdicts or counters. */
+export function dataFields({ data }: SetDefinition): readonly DataType[] | undefined {
+  return data === 'verdict' || data === 'counter' ? undefined : data;
+}
+
+function mapFlag(data: SetDefinition['data']): number {
+  if (data === undefined) return 0;
+  return data === 'counter' ? NFT_SET.OBJECT : NFT_SET.MAP;
 }
 
 function checkFields(set: SetDefinition, fields: readonly DataType[], what: string): void {

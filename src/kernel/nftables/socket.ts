@@ -6,16 +6,28 @@ import type { MessageCursor } from '../netlink/reader.ts';
 import { NetlinkSocket } from '../netlink/socket.ts';
 import { NetlinkWriter } from '../netlink/writer.ts';
 import type { NftBatch } from './batch.ts';
-import { FAMILY_NAME, NFPROTO, NFTA_GEN_ID, NFTA_RULE, NFTA_SET, NFT_MSG } from './constants.ts';
+import {
+  FAMILY_NAME,
+  NFPROTO,
+  NFTA_GEN_ID,
+  NFTA_OBJ,
+  NFTA_RULE,
+  NFTA_SET,
+  NFT_MSG,
+  NFT_OBJECT_COUNTER,
+} from './constants.ts';
 import { findElements, listElements } from './element-queries.ts';
 import { type ElementInfo, ElementReader, type ElementView } from './elements.ts';
 import {
   type ChainInfo,
+  type CounterInfo,
+  type MessagePlace,
   type RuleInfo,
   type SetInfo,
   type TableInfo,
   attributesOf,
   readChain,
+  readCounter,
   readRule,
   readSet,
   readTable,
@@ -23,7 +35,7 @@ import {
 
 export { MAX_FIND_KEYS } from './element-queries.ts';
 export type { ElementInfo, ElementView } from './elements.ts';
-export type { ChainInfo, RuleInfo, SetInfo, TableInfo } from './info.ts';
+export type { ChainInfo, CounterInfo, RuleInfo, SetInfo, TableInfo } from './info.ts';
 
 /** 128 MiB: 500,000 services' elements in one transaction. The kernel takes it only while it is sent. */
 const SEND_BYTES = 128 << 20;
@@ -180,6 +192,23 @@ export class NftSocket {
       if (!isKernelError(error, 'SY_KERNEL_NOT_FOUND')) throw error;
     }
     return found;
+  }
+
+  /**
+   * Counters of a table with their values as they are at the call; none when the table is missing. They are
+   * decoded as they are taken: the larger part of the work.
+   */
+  counters(family: Family, table: string): IteratorObject<CounterInfo> {
+    const found: MessagePlace[] = [];
+    const doing = `listing counters of table ${FAMILY_NAME[family]} ${table}`;
+    const onlyTable = (request: NetlinkWriter): void => {
+      request.string(NFTA_OBJ.TABLE, table);
+      request.u32be(NFTA_OBJ.TYPE, NFT_OBJECT_COUNTER);
+    };
+    this.#dump(NFT_MSG.GETOBJ, family, doing, onlyTable, ({ bytes, start, end }) => {
+      found.push({ bytes, start, end });
+    });
+    return found.values().map((place) => readCounter(place));
   }
 
   /**

@@ -13,6 +13,7 @@ import {
   type DataType,
   type SetDefinition,
   type TypeofField,
+  dataFields,
 } from './set-types.ts';
 
 /**
@@ -87,9 +88,11 @@ export function commentUserdata(comment: string, type: number = UDATA_COMMENT): 
 /** Everything nft keeps about a set's declaration (mnl_nft_set_add() in src/mnl.c of nftables). */
 export function setUserdata(set: SetDefinition): Buffer {
   const fields = typeofFields(set);
-  const data = set.data === undefined || set.data === 'verdict' ? undefined : set.data;
+  const data = dataFields(set);
   const bytes: number[] = [...u32Entry(UDATA_SET.KEYBYTEORDER, byteorder(set.key))];
-  if (set.data !== undefined) bytes.push(...u32Entry(UDATA_SET.DATABYTEORDER, byteorder(data)));
+  if (set.data !== undefined && set.data !== 'counter') {
+    bytes.push(...u32Entry(UDATA_SET.DATABYTEORDER, byteorder(data)));
+  }
   bytes.push(...typeEntry(UDATA_SET.KEY_TYPEOF, set.key, fields?.key));
   if (data !== undefined) bytes.push(...typeEntry(UDATA_SET.DATA_TYPEOF, data, fields?.data));
   if (set.data !== undefined) bytes.push(...u32Entry(UDATA_SET.DATA_INTERVAL, 0));
@@ -143,7 +146,7 @@ function byteorder(fields: readonly DataType[] | undefined): number {
 /** What stands behind `typeof`, or `undefined` where the set is declared with `type`. */
 function typeofFields(set: SetDefinition): SetDefinition['typeof'] {
   if (set.typeof !== undefined) {
-    const data = set.data === 'verdict' ? [] : (set.data ?? []);
+    const data = dataFields(set) ?? [];
     if (
       set.typeof.key.length !== set.key.length ||
       (set.typeof.data ?? []).length !== data.length
@@ -153,7 +156,7 @@ function typeofFields(set: SetDefinition): SetDefinition['typeof'] {
     return set.typeof;
   }
   if (!set.key.includes('numgen')) return undefined;
-  const data = set.data === undefined || set.data === 'verdict' ? undefined : set.data;
+  const data = dataFields(set);
   const written = (field: DataType): TypeofField => {
     const entry = DATA_TYPES[field].typeof;
     if (entry === undefined) throw badArgument(`set ${set.name}: ${field} cannot go with numgen`);

@@ -89,10 +89,19 @@ export const ENDPOINT_SLICE = message({
   4: value('addressType'),
 });
 
+/** A Node that is being deleted counts as leaving. */
+const NODE_META = message({ ...METADATA, 9: { name: 'deletionTimestamp', kind: 'time' } });
+
+const NODE_SPEC = message({
+  1: text('podCIDR'),
+  5: many('taints', message({ 1: value('key') })),
+  7: strings('podCIDRs'),
+});
+
 /** core/v1 Node. */
 export const NODE = message({
-  1: one('metadata', OBJECT_META),
-  2: one('spec', message({ 1: text('podCIDR'), 7: strings('podCIDRs') })),
+  1: one('metadata', NODE_META),
+  2: one('spec', NODE_SPEC),
   3: one(
     'status',
     message({ 5: many('addresses', message({ 1: value('type'), 2: value('address') })) }),

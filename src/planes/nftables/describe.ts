@@ -1,8 +1,9 @@
 /** Kernel contents as people read them: drift findings and inspection. */
 import { type Family, addressLength, hostPort } from '../../core/ip.ts';
+import { FAMILY_NAME } from '../../kernel/nftables/constants.ts';
 import type { ProgrammedFrontend } from '../plane.ts';
 import type { FrontendPlan, PickPlan } from './plan.ts';
-import { DROP, REFUSE, SETS, TABLE, nftFamily, parseStickySet } from './schema.ts';
+import { DROP, REFUSE, SETS, TABLE, parseStickySet } from './schema.ts';
 import {
   type Packed,
   formatDestination,
@@ -15,7 +16,7 @@ import {
 
 /** `ip switchyard: service-ips 10.96.0.1 . TCP . 80`. */
 export function describeElement(family: Family, set: string, key: Packed): string {
-  return `${nftFamily(family)} ${TABLE}: ${set} ${describeKey(family, set, key)}`;
+  return `${FAMILY_NAME[family]} ${TABLE}: ${set} ${describeKey(family, set, key)}`;
 }
 
 function describeKey(family: Family, set: string, key: Packed): string {

@@ -4,7 +4,7 @@
  * through here.
  */
 import { type FrontendPlan, NOT_STICKY, type PickPlan } from './plan.ts';
-import { SETS, stickySet } from './schema.ts';
+import { COUNTER_MAPS, type CounterKind, SETS, stickySet } from './schema.ts';
 import { type Packed, packNumber } from './keys.ts';
 
 /** Contents of an element besides its key. */
@@ -12,6 +12,7 @@ interface ElementContent {
   readonly data?: Packed;
   readonly keyEnd?: Packed;
   readonly comment?: string;
+  readonly counter?: string;
 }
 
 /** Where element changes go: a batch, or a batch and a list of findings. */
@@ -40,6 +41,9 @@ export function writeChanges(changes: readonly PlanChange[], sink: ElementSink):
   }
   for (const change of changes) writeSources(change, sink);
   for (const change of changes) writeSticky(change, sink);
+  for (const [kind, map] of COUNTER_MAPS) {
+    for (const change of changes) writeCounter(change, kind, map, sink);
+  }
 }
 
 const MEMBERSHIPS = [
@@ -135,6 +139,19 @@ function writeSticky({ before, after }: PlanChange, sink: ElementSink): void {
       if (found?.has(endpoint) !== true) sink.add(stickySet(seconds), key + endpoint, {});
     }
   }
+}
+
+function writeCounter(
+  { before, after }: PlanChange,
+  kind: CounterKind,
+  map: string,
+  sink: ElementSink,
+): void {
+  const old = before?.counters[kind];
+  const wanted = after?.counters[kind];
+  if (old === wanted) return;
+  if (before !== undefined && old !== undefined) sink.delete(map, before.key, {});
+  if (after !== undefined && wanted !== undefined) sink.add(map, after.key, { counter: wanted });
 }
 
 /** Slots that can no longer be chosen: clients remembered there must be forgotten. */

@@ -5,6 +5,7 @@ import { createHash } from 'node:crypto';
 import type { Family } from '../../core/ip.ts';
 import type { PlaneSettings } from '../../core/node.ts';
 import type { NftBatch } from '../../kernel/nftables/batch.ts';
+import { countChains } from './count-rules.ts';
 import type { TableContents } from './read.ts';
 import {
   type Chain,
@@ -43,11 +44,13 @@ export class Layout {
   constructor(family: Family, settings: PlaneSettings) {
     this.family = family;
     this.#settings = settings;
-    const hooks = staticChains(family, settings, [], '').map(({ name, hook }) => [name, hook]);
+    // Those that count are part of it also while they are not wanted: they come and go without a new table.
+    const chains = [...staticChains(family, settings, [1], ''), ...countChains(family)];
+    const hooks = chains.map(({ name, hook }) => [name, hook]);
     this.#comment = `switchyard layout ${digest([setDefinitions(family), hooks])}`;
     // Rules of pick chains and of affinity timeouts differ in a number only; one of each stands for all.
     this.#mark = `rules ${digest([
-      staticChains(family, settings, [1], ''),
+      chains,
       pickRules(family, 'outside', 1),
       pickRules(family, 'inside', 1),
     ])}`;
@@ -115,7 +118,10 @@ export class Layout {
   }
 
   #chains(sticky: readonly number[]): readonly Chain[] {
-    return staticChains(this.family, this.#settings, sticky, this.#mark);
+    return [
+      ...staticChains(this.family, this.#settings, sticky, this.#mark),
+      ...(this.#settings.countedPorts > 0 ? countChains(this.family) : []),
+    ];
   }
 }
 

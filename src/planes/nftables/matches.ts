@@ -4,6 +4,19 @@ import type { LocalTraffic } from '../../core/node.ts';
 import type { Expression, Register } from '../../kernel/nftables/expressions.ts';
 import { bytesOf, packNumber } from './keys.ts';
 
+/** Protocols that Services have. */
+export const PROTOCOLS = [
+  ['tcp', 6],
+  ['udp', 17],
+  ['sctp', 132],
+] as const;
+
+/** IPS_DST_NAT and IPS_CONFIRMED, linux/netfilter/nf_conntrack_common.h, in the machine's order. */
+const STATUS = { dnat: 0x20, confirmed: 0x8 } as const;
+
+/** IP_CT_DIR_REPLY, linux/netfilter/nf_conntrack_tuple_common.h. */
+const DIRECTION_REPLY = 1;
+
 /** RTN_LOCAL, linux/rtnetlink.h. */
 const ROUTE_TYPE_LOCAL = 2;
 
@@ -97,6 +110,42 @@ export function isProtocol(protocol: number): readonly Expression[] {
     { kind: 'meta', key: 'l4proto', to: 0 },
     { kind: 'cmp', op: 'eq', from: 0, value: Uint8Array.of(protocol) },
   ];
+}
+
+/** Goes to another chain, to come back or not. */
+export function verdict(code: 'goto' | 'jump', chain: string): Expression {
+  return { kind: 'verdict', verdict: { code, chain } };
+}
+
+/** The connection goes to an endpoint. */
+export function isTranslated(): readonly Expression[] {
+  return matchStatus('dnat', 'neq');
+}
+
+/** No packet of the connection left this node, or reached a process on it, before. */
+export function isFirstPacket(): readonly Expression[] {
+  return matchStatus('confirmed', 'eq');
+}
+
+function matchStatus(bit: keyof typeof STATUS, op: 'eq' | 'neq'): readonly Expression[] {
+  return [
+    { kind: 'ct', key: 'status', direction: undefined, to: 0 },
+    { kind: 'bitwise', from: 0, to: 0, mask: number(STATUS[bit]), xor: number(0) },
+    { kind: 'cmp', op, from: 0, value: number(0) },
+  ];
+}
+
+/** The packet goes from the endpoint to the client. */
+export function isAnswer(): readonly Expression[] {
+  return [
+    { kind: 'ct', key: 'direction', direction: undefined, to: 0 },
+    { kind: 'cmp', op: 'eq', from: 0, value: Uint8Array.of(DIRECTION_REPLY) },
+  ];
+}
+
+/** The packet was not sent by this node itself. */
+export function isNotLooped(): readonly Expression[] {
+  return matchInterface('neq', interfaceName('lo'));
 }
 
 /** The source is an address of this node. */

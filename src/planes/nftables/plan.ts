@@ -5,7 +5,7 @@
  */
 import { type Cidr, cidrContains } from '../../core/ip.ts';
 import type { Endpoint, Frontend, Route, Target } from '../../core/route.ts';
-import { DROP, REFUSE } from './schema.ts';
+import { type CounterKind, DROP, REFUSE } from './schema.ts';
 import { type Packed, packFrontend, packPlainAddress, packRange } from './keys.ts';
 import { assignSlots, wantedSlots } from './slots.ts';
 
@@ -40,9 +40,17 @@ export interface FrontendPlan {
   readonly sticky: ReadonlyMap<number, ReadonlySet<Packed>>;
   /** The address, packed, when it is a cluster IP. */
   readonly clusterIp: Packed | undefined;
+  /** Names of the counters it leads to. */
+  readonly counters: CounterNames;
   /** Addresses of endpoints on this node, packed. */
   readonly localEndpoints: readonly Packed[];
 }
+
+/** Counter of each kind, if any. A damaged table can have some of them. */
+export type CounterNames = Readonly<Record<CounterKind, string | undefined>>;
+
+/** No counters. */
+export const NOT_COUNTED: CounterNames = { connections: undefined, in: undefined, out: undefined };
 
 /** Nothing programmed. */
 const NO_PICK: PickPlan = { code: undefined, slots: [] };
@@ -55,10 +63,14 @@ const NONE: readonly never[] = [];
 /** nft 1.0.6 lists longer comments, but does not take them back (NFTNL_UDATA_COMMENT_MAXLEN, libnftnl). */
 const MAX_LABEL_LENGTH = 127;
 
-/** Plans of all frontends of a Route. `current` gives what is programmed now, so that slots stay put. */
+/**
+ * Plans of all frontends of a Route. `current` gives what is programmed now, so that slots stay put;
+ * `counters` are those of the Route.
+ */
 export function planRoute(
   route: Route,
   current: (key: Packed) => FrontendPlan | undefined,
+  counters: CounterNames,
 ): readonly FrontendPlan[] {
   const wanted = new Map<readonly Endpoint[], readonly Packed[]>();
   const slotsOf = (endpoints: readonly Endpoint[]): readonly Packed[] => {
@@ -92,6 +104,7 @@ export function planRoute(
       sources: sources === undefined ? NONE : disjoint(sources).map(packRange),
       sticky: stickyOf(route.affinitySeconds, outside, beyond),
       clusterIp: external ? undefined : packPlainAddress(frontend.address),
+      counters,
       localEndpoints: localEndpoints(target, inside),
     };
   };

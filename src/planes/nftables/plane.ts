@@ -9,6 +9,7 @@ import type { Route, RouteChange } from '../../core/route.ts';
 import { KernelError, isKernelError } from '../../kernel/errors.ts';
 import type { KernelIo } from '../../kernel/io.ts';
 import { NftBatch } from '../../kernel/nftables/batch.ts';
+import { FAMILY_NAME } from '../../kernel/nftables/constants.ts';
 import { NftMonitor } from '../../kernel/nftables/monitor.ts';
 import { NftSocket } from '../../kernel/nftables/socket.ts';
 import type {
@@ -16,16 +17,19 @@ import type {
   DataPlane,
   DriftReport,
   ProgrammedFrontend,
+  ServiceCounters,
   WriteReport,
 } from '../plane.ts';
 import { forgetClients } from './affinity.ts';
+import { CountedPorts } from './counted-ports.ts';
+import { countedPorts, readCounters } from './counters.ts';
 import { describeElement, describeFrontend } from './describe.ts';
 import type { ElementSink } from './diff.ts';
 import { Layout } from './layout.ts';
-import { type FrontendPlan, frontendKeys, planRoute } from './plan.ts';
+import { type FrontendPlan, frontendKeys } from './plan.ts';
 import { probeNftables } from './probe.ts';
 import { readTable } from './read.ts';
-import { TABLE, nftFamily } from './schema.ts';
+import { TABLE } from './schema.ts';
 import { type Packed, reusedBytes } from './keys.ts';
 import { type Forgotten, FamilyTable, collectForgotten, portions } from './table.ts';
 
@@ -48,6 +52,7 @@ class NftablesPlane implements DataPlane {
   readonly #batch = new NftBatch();
   #socket: NftSocket | undefined;
   #tables: readonly FamilyTable[] = [];
+  #countedPorts = new CountedPorts(0);
   /** Generation of the kernel's rules after our last write: any other means that others wrote. */
   #generation = 0;
   /** Somebody else committed something, to whatever table, since we last read ours. */
@@ -69,8 +74,11 @@ class NftablesPlane implements DataPlane {
 
   async open(settings: PlaneSettings, routes: Iterable<Route>): Promise<WriteReport> {
     this.#resetReport();
-    this.#tables = settings.families.map((family) => new FamilyTable(new Layout(family, settings)));
-    await this.#synchronise([], [...routes]);
+    this.#countedPorts = new CountedPorts(settings.countedPorts);
+    this.#tables = settings.families.map(
+      (family) => new FamilyTable(new Layout(family, settings), this.#countedPorts),
+    );
+    await this.#synchronise([...routes]);
     // Not earlier: the kernel would report the whole first load to us.
     this.#monitor ??= NftMonitor.open(this.#io, TABLE);
     this.#disturbed = this.#didOthersWrite();
@@ -79,9 +87,10 @@ class NftablesPlane implements DataPlane {
 
   async apply(changes: readonly RouteChange[]): Promise<WriteReport> {
     this.#resetReport();
+    const followed = this.#countedPorts.follow(changes);
     const forgotten = new Map<FamilyTable, Forgotten>();
     const work = this.#tables.map((table) => {
-      const planChanges = table.replace(planChangesOf(table, changes));
+      const planChanges = table.replace(planChangesOf(table, followed));
       const lost: Forgotten = new Map();
       collectForgotten(planChanges, lost);
       if (lost.size > 0) forgotten.set(table, lost);
@@ -97,12 +106,13 @@ class NftablesPlane implements DataPlane {
         }
         table.writeShared(sink);
         table.dropUnusedSticky(this.#batch);
+        table.dropUnusedCounters(this.#batch);
       }
       this.#commit();
     } catch (error) {
       // What the kernel holds is not what we thought. Our plans are right; bring the kernel there.
       if (!(error instanceof KernelError)) throw error;
-      await this.#synchronise([]);
+      await this.#synchronise();
     }
     for (const [table, lost] of forgotten) {
       this.#forget(table, (frontend, endpoint) => lost.get(frontend)?.has(endpoint) === true);
@@ -120,8 +130,7 @@ class NftablesPlane implements DataPlane {
 
   async verify(): Promise<DriftReport> {
     this.#resetReport();
-    const drift: string[] = [];
-    await this.#synchronise(drift);
+    const drift = await this.#synchronise();
     for (const table of this.#tables) table.dropUnusedPicks(this.#batch);
     this.#commit();
     return { ...this.#report(), drift };
@@ -136,6 +145,14 @@ class NftablesPlane implements DataPlane {
       }
     }
     return frontends;
+  }
+
+  async counters(): Promise<readonly ServiceCounters[]> {
+    const counters: ServiceCounters[] = [];
+    for (const { family } of this.#tables) {
+      counters.push(...(await readCounters(this.#kernel(), family)));
+    }
+    return counters;
   }
 
   async remove(): Promise<boolean> {
@@ -167,16 +184,21 @@ class NftablesPlane implements DataPlane {
 
   /**
    * Makes the kernel hold what these Routes say, or what the tables hold already, whatever is there now.
-   * @param drift Takes a line for each thing that was found other than it should be.
+   * Returns a line for each thing that was found other than it should be.
    */
-  async #synchronise(drift: string[], routes?: readonly Route[]): Promise<void> {
+  async #synchronise(routes?: readonly Route[]): Promise<readonly string[]> {
     for (let attempt = 1; ; attempt++) {
+      const drift: string[] = [];
       this.#batch.reset();
       try {
         this.#generation = this.#kernel().generation();
         this.#monitor?.drain(this.#kernel().port);
         this.#othersWrote = false;
         this.#disturbed = false;
+        if (routes !== undefined) {
+          const before = FAMILIES.flatMap((family) => countedPorts(this.#kernel(), family));
+          this.#countedPorts.choose(routes, new Set(before));
+        }
         const ours = new Set(this.#tables.map(({ family }) => family));
         this.#deleteTables(FAMILIES.filter((family) => !ours.has(family)));
         for (const table of this.#tables) await this.#synchroniseTable(table, drift, routes);
@@ -184,7 +206,7 @@ class NftablesPlane implements DataPlane {
         for (const table of this.#tables) {
           this.#forget(table, (frontend, endpoint) => !table.mayRemember(frontend, endpoint));
         }
-        return;
+        return drift;
       } catch (error) {
         // Others may write between our reading and our writing: read again.
         if (!(error instanceof KernelError) || attempt === ATTEMPTS) throw error;
@@ -202,7 +224,7 @@ class NftablesPlane implements DataPlane {
     const state = layout.judge(contents);
     const usable = state === 'absent' || state === 'foreign layout' ? undefined : contents;
     table.adopt(usable);
-    if (state !== 'ours') drift.push(`${nftFamily(family)} ${TABLE}: ${STATE_TEXT[state]}`);
+    if (state !== 'ours') drift.push(`${FAMILY_NAME[family]} ${TABLE}: ${STATE_TEXT[state]}`);
 
     if (state === 'foreign layout') this.#batch.deleteTable(family, TABLE);
     if (usable === undefined) layout.create(this.#batch);
@@ -221,6 +243,9 @@ class NftablesPlane implements DataPlane {
       sink,
     );
     table.dropUnusedSticky(this.#batch);
+    for (const name of table.dropUnusedCounters(this.#batch)) {
+      noteDrift(drift, `${FAMILY_NAME[family]} ${TABLE}: counter ${name} was not ours`);
+    }
   }
 
   #deleteTables(families: readonly Family[]): void {
@@ -284,9 +309,7 @@ class NftablesPlane implements DataPlane {
 
   #sink(family: Family, drift?: string[]): ElementSink {
     const note = (set: string, key: Packed, what: string): void => {
-      if (drift !== undefined && drift.length < MAX_DRIFT_LINES) {
-        drift.push(`${describeElement(family, set, key)} ${what}`);
-      }
+      if (drift !== undefined) noteDrift(drift, `${describeElement(family, set, key)} ${what}`);
     };
     const batch = this.#batch;
     // The batch copies what it is given, so each role can use the same bytes over and over.
@@ -294,12 +317,13 @@ class NftablesPlane implements DataPlane {
     const keyEndBytes = reusedBytes();
     const dataBytes = reusedBytes();
     return {
-      add(set, key, { data, keyEnd, comment }) {
+      add(set, key, { data, keyEnd, comment, counter }) {
         note(set, key, 'was missing or wrong');
         batch.addElement(family, TABLE, set, keyBytes(key), {
           ...(data !== undefined && { data: dataBytes(data) }),
           ...(keyEnd !== undefined && { keyEnd: keyEndBytes(keyEnd) }),
           ...(comment !== undefined && { comment }),
+          ...(counter !== undefined && { counter }),
         });
       },
       delete(set, key, { keyEnd }) {
@@ -327,6 +351,10 @@ class NftablesPlane implements DataPlane {
   }
 }
 
+function noteDrift(drift: string[], line: string): void {
+  if (drift.length < MAX_DRIFT_LINES) drift.push(line);
+}
+
 const STATE_TEXT = {
   absent: 'the table was missing',
   'foreign layout': 'the table was made by another version',
@@ -338,7 +366,6 @@ function planChangesOf(
   table: FamilyTable,
   changes: readonly RouteChange[],
 ): ReadonlyMap<Packed, FrontendPlan | undefined> {
-  const current = (key: Packed): FrontendPlan | undefined => table.plans.get(key);
   const plans = new Map<Packed, FrontendPlan | undefined>();
   for (const { before } of changes) {
     if (before?.family !== table.family) continue;
@@ -346,7 +373,7 @@ function planChangesOf(
   }
   for (const { after } of changes) {
     if (after?.family !== table.family) continue;
-    for (const plan of planRoute(after, current)) plans.set(plan.key, plan);
+    for (const plan of table.plan(after)) plans.set(plan.key, plan);
   }
   return plans;
 }

@@ -5,9 +5,10 @@
 import { setImmediate } from 'node:timers/promises';
 import type { Family } from '../../core/ip.ts';
 import { type ElementView, MAX_FIND_KEYS, type NftSocket } from '../../kernel/nftables/socket.ts';
-import type { FrontendPlan } from './plan.ts';
+import { type FrontendPlan, NOT_COUNTED } from './plan.ts';
 import {
   CHAINS,
+  COUNTER_MAPS,
   DROP,
   MAX_SLOTS,
   type PickKind,
@@ -34,6 +35,8 @@ export interface TableContents {
   readonly plans: ReadonlyMap<Packed, FrontendPlan>;
   readonly clusterIps: ReadonlySet<Packed>;
   readonly hairpin: ReadonlySet<Packed>;
+  /** Names of its counters. */
+  readonly counters: readonly string[];
   /** Values (numbers of slots, REFUSE, DROP) that the pick map sends where they belong. */
   readonly picks: Readonly<Record<PickKind, ReadonlySet<number>>>;
 }
@@ -99,6 +102,10 @@ export async function readTable(
     plans,
     clusterIps: keysOf(SETS.clusterIps),
     hairpin: keysOf(SETS.hairpin),
+    counters: socket
+      .counters(family, TABLE)
+      .map(({ name }) => name)
+      .toArray(),
     picks: { outside: picksOf(SETS.pick, 'outside'), inside: picksOf(SETS.pickInside, 'inside') },
   };
 }
@@ -137,6 +144,12 @@ function readPlans(
       last: last.slice(length),
     });
   });
+  for (const [kind, map] of COUNTER_MAPS) {
+    each(map, (key, element) => {
+      const draft = draftOf(key);
+      draft.counters = { ...draft.counters, [kind]: element.counter() };
+    });
+  }
   for (const set of sets) {
     const seconds = parseStickySet(set);
     if (seconds === undefined) continue;
@@ -215,6 +228,7 @@ function emptyDraft(key: Packed): PlanDraft {
     sources: [],
     sticky: new Map(),
     clusterIp: undefined,
+    counters: NOT_COUNTED,
     localEndpoints: [],
   };
 }

@@ -1,7 +1,7 @@
 /**
  * The rules of a family's table. They are few and do not depend on Services: all that does is in maps and
- * sets. Every base chain is of type nat, so only the first packet of a connection meets any rule; packets
- * of established connections meet none.
+ * sets. Every base chain here is of type nat, so only the first packet of a connection meets any rule; packets
+ * of established connections meet none unless traffic is counted (count-rules.ts).
  *
  * The packet priority (`meta priority`) carries the number of slots from the service map to the pick map:
  * nf_tables can chain two lookups only through packet metadata, and unlike the mark nobody routes or
@@ -21,20 +21,21 @@ import {
   pickChain,
   stickySet,
 } from './schema.ts';
-import { Loader, dnat, fromThisNode, isProtocol, matchLocal, number } from './matches.ts';
+import {
+  Loader,
+  PROTOCOLS,
+  dnat,
+  fromThisNode,
+  isProtocol,
+  isTranslated,
+  matchLocal,
+  number,
+  verdict,
+} from './matches.ts';
 
 /** NF_IP_PRI_NAT_DST and NF_IP_PRI_NAT_SRC, linux/netfilter_ipv4.h. */
 const PRIORITY_DSTNAT = -100;
 const PRIORITY_SRCNAT = 100;
-
-/** IPS_DST_NAT, linux/netfilter/nf_conntrack_common.h, in the machine's order. */
-const STATUS_DNAT = 0x20;
-
-const PROTOCOLS = [
-  ['tcp', 6],
-  ['udp', 17],
-  ['sctp', 132],
-] as const;
 
 /** A rule of ours. */
 export interface Rule {
@@ -47,17 +48,13 @@ export interface Rule {
 export interface Chain {
   readonly name: string;
   readonly hook?: {
-    readonly type: 'nat';
+    readonly type: 'nat' | 'filter';
     readonly hook: 'prerouting' | 'input' | 'output' | 'postrouting';
     readonly priority: number;
   };
   readonly rules: readonly Rule[];
 }
 
-const verdict = (code: 'goto' | 'jump', chain: string): Expression => ({
-  kind: 'verdict',
-  verdict: { code, chain },
-});
 const DROP_IT: Expression = { kind: 'verdict', verdict: { code: 'drop' } };
 const MASQUERADE: Expression = { kind: 'masquerade', fullyRandom: true };
 
@@ -68,12 +65,7 @@ const jumpTo = (chain: string, comment: string): Rule => ({
 
 const ifTranslated = (chain: string, comment: string): Rule => ({
   comment,
-  expressions: [
-    { kind: 'ct', key: 'status', direction: undefined, to: 0 },
-    { kind: 'bitwise', from: 0, to: 0, mask: number(STATUS_DNAT), xor: number(0) },
-    { kind: 'cmp', op: 'neq', from: 0, value: number(0) },
-    verdict('jump', chain),
-  ],
+  expressions: [...isTranslated(), verdict('jump', chain)],
 });
 
 type Hook = NonNullable<Chain['hook']>['hook'];
@@ -89,8 +81,8 @@ const base = (name: string, hook: Hook, rules: readonly Rule[]): Chain => ({
 });
 
 /**
- * All chains but the pick chains. `sticky` lists the affinity timeouts in use; `mark` becomes part of a
- * comment and tells these rules from those of other versions and settings.
+ * All chains but the pick chains and those that count. `sticky` lists the affinity timeouts in use; `mark`
+ * becomes part of a comment and tells these rules from those of other versions and settings.
  */
 export function staticChains(
   family: Family,

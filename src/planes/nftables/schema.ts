@@ -23,9 +23,22 @@ export const SETS = {
   affinity: 'affinity',
   pick: 'pick',
   pickInside: 'pick-inside',
+  countersConnections: 'counters-connections',
+  countersIn: 'counters-in',
+  countersOut: 'counters-out',
 } as const;
 
-/** Chains that exist in every table; rules.ts says what each is for. */
+/** What is counted: connections, and packets with their bytes from clients and from endpoints. */
+export type CounterKind = 'connections' | 'in' | 'out';
+
+/** From frontends to their counters of each kind. */
+export const COUNTER_MAPS = [
+  ['connections', SETS.countersConnections],
+  ['in', SETS.countersIn],
+  ['out', SETS.countersOut],
+] as const satisfies readonly (readonly [CounterKind, string])[];
+
+/** Chains of fixed name, in every table but for those that count; rules.ts says what each is for. */
 export const CHAINS = {
   prerouting: 'nat-prerouting',
   output: 'nat-output',
@@ -37,6 +50,11 @@ export const CHAINS = {
   refuse: 'refuse',
   masquerading: 'masquerading',
   remember: 'remember',
+  countPostrouting: 'count-postrouting',
+  countInput: 'count-input',
+  count: 'count',
+  countOut: 'count-out',
+  countConnections: 'count-connections',
 } as const;
 
 /** Values of the service maps besides a number of slots: refuse, or stay silent. */
@@ -79,11 +97,6 @@ export function parseStickySet(name: string): number | undefined {
   return match?.[1] === undefined ? undefined : Number(match[1]);
 }
 
-/** nft's name of the family, as in `table ip switchyard`. */
-export function nftFamily(family: Family): 'ip' | 'ip6' {
-  return family === 'IPv4' ? 'ip' : 'ip6';
-}
-
 function addressType(family: Family): DataType {
   return family === 'IPv4' ? 'ipv4_addr' : 'ipv6_addr';
 }
@@ -101,6 +114,12 @@ export function stickySetDefinition(family: Family, seconds: number): SetDefinit
     comment: `frontend . endpoint at which clients are remembered for ${seconds} s`,
   };
 }
+
+const COUNTER_COMMENTS = {
+  connections: 'its connections',
+  in: 'what clients sent',
+  out: 'what endpoints answered',
+} as const satisfies Record<CounterKind, string>;
 
 /** Every set and map of a family's table, apart from the sticky sets, which come and go. */
 export function setDefinitions(family: Family): readonly SetDefinition[] {
@@ -169,5 +188,11 @@ export function setDefinitions(family: Family): readonly SetDefinition[] {
     },
     { name: SETS.pick, key: ['classid'], data: 'verdict' },
     { name: SETS.pickInside, key: ['classid'], data: 'verdict' },
+    ...COUNTER_MAPS.map(([kind, name]): SetDefinition => ({
+      name,
+      key: frontend,
+      data: 'counter',
+      comment: `counted frontend : ${COUNTER_COMMENTS[kind]}`,
+    })),
   ];
 }

@@ -7,6 +7,8 @@ import type { Family } from '../../core/ip.ts';
 import type { Route } from '../../core/route.ts';
 import type { NftBatch } from '../../kernel/nftables/batch.ts';
 import { type ElementSink, type PlanChange, lostEndpoints, writeChanges } from './diff.ts';
+import type { CountedPorts } from './counted-ports.ts';
+import { CounterObjects } from './counter-objects.ts';
 import { type FrontendPlan, planRoute } from './plan.ts';
 import { type Layout, stickyTimeouts } from './layout.ts';
 import type { TableContents } from './read.ts';
@@ -36,6 +38,8 @@ export type Forgotten = Map<Packed, Set<Packed>>;
 export class FamilyTable {
   readonly family: Family;
   readonly layout: Layout;
+  readonly #countedPorts: CountedPorts;
+  readonly #counters: CounterObjects;
   readonly #plans = new Map<Packed, FrontendPlan>();
   readonly #clusterIps = new SharedSet(SETS.clusterIps);
   readonly #hairpin = new SharedSet(SETS.hairpin);
@@ -45,16 +49,26 @@ export class FamilyTable {
   /** How many frontends have each affinity timeout. */
   readonly #stickyUsers = new Map<number, number>();
 
-  constructor(layout: Layout) {
+  constructor(layout: Layout, countedPorts: CountedPorts) {
     this.family = layout.family;
     this.layout = layout;
+    this.#countedPorts = countedPorts;
+    this.#counters = new CounterObjects(layout.family);
   }
 
   get plans(): ReadonlyMap<Packed, FrontendPlan> {
     return this.#plans;
   }
 
-  /** Records which pick chains and affinity timeouts the kernel has, once its layout is in order. */
+  /** Plans of a Route as things are. */
+  plan(
+    route: Route,
+    current = (key: Packed): FrontendPlan | undefined => this.#plans.get(key),
+  ): readonly FrontendPlan[] {
+    return planRoute(route, current, this.#countedPorts.countersOf(route));
+  }
+
+  /** Records which pick chains, affinity timeouts and counters the kernel has, once its layout is in order. */
   adopt(contents: TableContents | undefined): void {
     for (const kind of PICK_KINDS) this.#picks[kind] = new Set([REFUSE, DROP]);
     for (const name of contents?.chains.keys() ?? []) {
@@ -62,6 +76,7 @@ export class FamilyTable {
       if (parsed !== undefined) this.#picks[parsed.kind].add(parsed.slots);
     }
     this.#sticky = new Set(contents === undefined ? [] : stickyTimeouts(contents));
+    this.#counters.adopt(contents?.counters ?? []);
   }
 
   /**
@@ -82,7 +97,7 @@ export class FamilyTable {
     } else {
       this.#forgetPlans();
       for (const portion of portions(routes.filter(({ family }) => family === this.family))) {
-        const plans = portion.flatMap((route) => planRoute(route, (key) => found.get(key)));
+        const plans = portion.flatMap((route) => this.plan(route, (key) => found.get(key)));
         for (const plan of plans) {
           this.#share(plan, 'retain');
           this.#plans.set(plan.key, plan);
@@ -111,13 +126,14 @@ export class FamilyTable {
     return changes;
   }
 
-  /** Adds the chains and sets that these changes need, then their elements. */
+  /** Adds the chains, sets and counters that these changes need, then their elements. */
   write(batch: NftBatch, changes: readonly PlanChange[], sink: ElementSink): void {
     for (const { after } of changes) {
       if (after === undefined) continue;
       this.#needPick(batch, 'outside', after.outside.code);
       this.#needPick(batch, 'inside', after.inside.code);
       for (const seconds of after.sticky.keys()) this.#needSticky(batch, seconds);
+      this.#counters.add(batch, after.counters);
     }
     writeChanges(changes, sink);
   }
@@ -144,6 +160,11 @@ export class FamilyTable {
     for (const seconds of unused) this.#sticky.delete(seconds);
     this.layout.rewriteRemember(batch, [...this.#sticky]);
     for (const seconds of unused) batch.deleteSet(this.family, TABLE, stickySet(seconds));
+  }
+
+  /** Removes the counters that no frontend leads to any more, behind the last elements, and names them. */
+  dropUnusedCounters(batch: NftBatch): readonly string[] {
+    return this.#counters.dropUnused(batch);
   }
 
   /** Removes large pick chains that no frontend uses any more. */
@@ -189,6 +210,7 @@ export class FamilyTable {
   #share(plan: FrontendPlan, use: 'retain' | 'release'): void {
     if (plan.clusterIp !== undefined) this.#clusterIps[use](plan.clusterIp);
     for (const address of plan.localEndpoints) this.#hairpin[use](address + address);
+    this.#counters[use](plan.counters);
     for (const seconds of plan.sticky.keys()) {
       const users = (this.#stickyUsers.get(seconds) ?? 0) + (use === 'retain' ? 1 : -1);
       if (users === 0) this.#stickyUsers.delete(seconds);

@@ -82,7 +82,16 @@ export class NodeUnderTest implements Disposable {
 
   /** Starts the proxy on the folder, logging every change. */
   proxy(flags: readonly string[] = [], program = sourceProgram): ProxyProcess {
-    const args = ['proxy', '--manifests', this.folder, '--node', nodeName, '-v', '2', ...flags];
+    const args = [
+      'proxy',
+      '--manifests',
+      this.folder,
+      '--hostname-override',
+      nodeName,
+      '-v',
+      '2',
+      ...flags,
+    ];
     const [command, ...rest] = this.#command(program, args, []);
     const proxy = new ProxyProcess(spawn(command, rest, { stdio: ['ignore', 'ignore', 'pipe'] }));
     this.#proxies.push(proxy);

@@ -194,7 +194,7 @@ test('a ConfigMap volume, whose files all change by one rename, is followed', op
 test('without the right to change rules both commands refuse, in one line', options, () => {
   using node = new NodeUnderTest();
   const nobody = ['setpriv', '--reuid', '65534', '--regid', '65534', '--clear-groups'];
-  for (const args of [['proxy', '--manifests', '/', '--node', 'n'], ['cleanup']]) {
+  for (const args of [['proxy', '--manifests', '/', '--hostname-override', 'n'], ['cleanup']]) {
     const { status, stderr, stdout } = node.run(args, undefined, nobody);
     assert.equal(status, 1, stderr);
     assert.match(stderr, /^switchyard: SY_\w+: [^\n]*CAP_NET_ADMIN[^\n]*\n$/);
@@ -208,7 +208,7 @@ test('manifests that are not there are an error, and nothing is touched', option
     'proxy',
     '--manifests',
     node.file('nowhere'),
-    '--node',
+    '--hostname-override',
     'n',
   ]);
   assert.equal(status, 1);

@@ -4,6 +4,7 @@ import { affinity } from './cases/affinity.ts';
 import { basics } from './cases/basics.ts';
 import { content } from './cases/content.ts';
 import { continuity } from './cases/continuity.ts';
+import { counters } from './cases/counters.ts';
 import { frontends } from './cases/frontends.ts';
 import { lifecycle } from './cases/lifecycle.ts';
 import { masquerade } from './cases/masquerade.ts';
@@ -28,4 +29,5 @@ export const cases: readonly ConformanceCase[] = [
   ...continuity,
   ...resilience,
   ...content,
+  ...counters,
 ];

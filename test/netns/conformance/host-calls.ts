@@ -5,6 +5,7 @@ import type {
   Capability,
   DriftReport,
   ProgrammedFrontend,
+  ServiceCounters,
   WriteReport,
 } from '../../../src/planes/plane.ts';
 import type { KubeObject } from './objects.ts';
@@ -15,6 +16,8 @@ export interface Setup {
   readonly node: KubeObject;
   /** Flags of `switchyard proxy`, named in camel case. */
   readonly flags: Readonly<Record<string, string>>;
+  /** How many Service ports are counted. */
+  readonly countedPorts: number;
 }
 
 export interface ObjectChanges {
@@ -39,5 +42,6 @@ export type HostCalls = {
   readonly disturbed: { readonly params: null; readonly result: boolean };
   readonly verify: { readonly params: null; readonly result: DriftReport };
   readonly inspect: { readonly params: null; readonly result: readonly ProgrammedFrontend[] };
+  readonly counters: { readonly params: null; readonly result: readonly ServiceCounters[] };
   readonly remove: { readonly params: null; readonly result: boolean };
 };

@@ -6,7 +6,6 @@
  */
 import { networkInterfaces } from 'node:os';
 import { SYSTEM_CLOCK } from '../../../src/agent/clock.ts';
-import { parseConfig } from '../../../src/agent/config.ts';
 import { describeNode, type NodeDescription } from '../../../src/agent/node.ts';
 import { Planner } from '../../../src/agent/planner.ts';
 import { decodeEndpointSlice } from '../../../src/core/decode/endpoint-slice.ts';
@@ -16,6 +15,7 @@ import { staleUdpFlows } from '../../../src/core/flows.ts';
 import { parseAddress } from '../../../src/core/ip.ts';
 import type { Route, RouteChange } from '../../../src/core/route.ts';
 import { RouteTable } from '../../../src/core/route-table.ts';
+import { configOf } from '../../lab/agent-config.ts';
 import { Conntrack } from '../../../src/kernel/conntrack/conntrack.ts';
 import { openKernelIo } from '../../../src/kernel/koffi-io.ts';
 import type { ProxyItem } from '../../../src/core/change.ts';
@@ -37,7 +37,7 @@ const planner = new Planner(
 const extraRoutes = new RouteTable();
 
 function describe({ node, flags }: Setup): NodeDescription {
-  const config = parseConfig({ manifests: '.', node: node.metadata.name, mode, ...flags });
+  const config = configOf({ manifests: '.', 'hostname-override': node.metadata.name, ...flags });
   const interfaceAddresses = Object.values(networkInterfaces())
     .flatMap((addresses) => addresses ?? [])
     .map(({ address }) => parseAddress(address))
@@ -92,7 +92,7 @@ serveCalls<HostCalls>({
     planner.setView(view);
     for (const object of objects) accept('set', object);
     const { changes } = await planner.plan(SYSTEM_CLOCK);
-    const report = await plane.open(settings, allRoutes());
+    const report = await plane.open({ ...settings, countedPorts: setup.countedPorts }, allRoutes());
     await conntrack.deleteStaleUdp(staleUdpFlows(changes));
     return report;
   },
@@ -106,5 +106,6 @@ serveCalls<HostCalls>({
   disturbed: () => plane.disturbed(),
   verify: () => plane.verify(),
   inspect: () => plane.inspect(),
+  counters: () => plane.counters(),
   remove: () => plane.remove(),
 });

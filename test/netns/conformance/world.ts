@@ -6,6 +6,7 @@ import type {
   Capability,
   DriftReport,
   ProgrammedFrontend,
+  ServiceCounters,
   WriteReport,
 } from '../../../src/planes/plane.ts';
 import type { L4, LoopReport, ProbeParams, ProbeResult } from '../../lab/agent/calls.ts';
@@ -22,7 +23,8 @@ import type { PlaneUnderTest } from './planes.ts';
 /** What every case starts with: cluster CIDRs known, node ports on the node's own addresses. */
 export const defaultSetup: Setup = {
   node: node('zone-a'),
-  flags: { clusterCidr: `${clusterCidr.IPv4},${clusterCidr.IPv6}` },
+  flags: { 'cluster-cidr': `${clusterCidr.IPv4},${clusterCidr.IPv6}` },
+  countedPorts: 0,
 };
 
 export class World {
@@ -179,6 +181,10 @@ export class World {
 
   inspect(): Promise<readonly ProgrammedFrontend[]> {
     return this.#host.call('inspect', null);
+  }
+
+  counters(): Promise<readonly ServiceCounters[]> {
+    return this.#host.call('counters', null);
   }
 
   /** Removes everything of the plane's from the kernel. */

@@ -15,13 +15,17 @@ import { openKernelIo } from '../../../src/kernel/koffi-io.ts';
 import { openNftablesPlane } from '../../../src/planes/nftables/plane.ts';
 import type { DataPlane, ProgrammedFrontend } from '../../../src/planes/plane.ts';
 import { inNamespace } from '../../lab/in-namespace.ts';
+import { SETTINGS } from './routes.ts';
 import { type ObjectEvent, arbitraryBatches, initialView } from '../../property/arbitraries.ts';
 
-const SETTINGS: PlaneSettings = {
-  families: ['IPv4', 'IPv6'],
-  masqueradeAll: false,
-  localTraffic: {},
-};
+/** No place, too few, enough for all Service ports there are. */
+const ENOUGH = 1000;
+const arbitrarySettings: fc.Arbitrary<PlaneSettings> = fc.record({
+  families: fc.constant(SETTINGS.families),
+  masqueradeAll: fc.boolean(),
+  countedPorts: fc.constantFrom(0, 2, ENOUGH),
+  localTraffic: fc.constant({}),
+});
 
 /** Objects, Routes and the changes of Routes, as in the agent. */
 class Objects {
@@ -85,6 +89,15 @@ function content(frontends: readonly ProgrammedFrontend[]): unknown {
     .toSorted((a, b) => compare(nameOf(a), nameOf(b)));
 }
 
+/** The same, and which Service ports are counted where that does not depend on who came first. */
+async function read(plane: DataPlane, { countedPorts }: PlaneSettings): Promise<unknown> {
+  const counters = countedPorts === ENOUGH ? await plane.counters() : [];
+  const counted = counters.map(({ namespace, name, port, protocol, family }) =>
+    [namespace, name, port, protocol, family].join(' '),
+  );
+  return { content: content(await plane.inspect()), counted: counted.toSorted(compare) };
+}
+
 inNamespace(import.meta.filename, () => {
   const io = openKernelIo();
   const planes: DataPlane[] = [];
@@ -102,17 +115,17 @@ inNamespace(import.meta.filename, () => {
     const plane = open();
     const fresh = open();
     await fc.assert(
-      fc.asyncProperty(arbitraryBatches, async (batches) => {
+      fc.asyncProperty(arbitrarySettings, arbitraryBatches, async (settings, batches) => {
         await plane.remove();
         const objects = new Objects();
-        await plane.open(SETTINGS, []);
+        await plane.open(settings, []);
         for (const events of batches) await plane.apply(objects.take(events));
         assert.equal(plane.disturbed(), false, 'our own changes are told from those of others');
-        const incremental = content(await plane.inspect());
+        const incremental = await read(plane, settings);
         assert.deepEqual((await plane.verify()).drift, [], 'the kernel holds what was programmed');
         await fresh.remove();
-        await fresh.open(SETTINGS, objects.routes);
-        assert.deepEqual(incremental, content(await fresh.inspect()));
+        await fresh.open(settings, objects.routes);
+        assert.deepEqual(incremental, await read(fresh, settings));
       }),
       { numRuns: 100 },
     );
@@ -123,24 +136,30 @@ inNamespace(import.meta.filename, () => {
     const second = open();
     const fresh = open();
     await fc.assert(
-      fc.asyncProperty(arbitraryBatches, arbitraryBatches, async (before, now) => {
-        const left = new Objects();
-        left.take(before.flat());
-        await first.remove();
-        await first.open(SETTINGS, left.routes);
+      fc.asyncProperty(
+        arbitrarySettings,
+        arbitrarySettings,
+        arbitraryBatches,
+        arbitraryBatches,
+        async (settingsBefore, settings, before, now) => {
+          const left = new Objects();
+          left.take(before.flat());
+          await first.remove();
+          await first.open(settingsBefore, left.routes);
 
-        const objects = new Objects();
-        objects.take(now.flat());
-        await second.open(SETTINGS, objects.routes);
-        assert.deepEqual((await second.verify()).drift, []);
-        const adopted = content(await second.inspect());
-        const again = await second.open(SETTINGS, objects.routes);
-        assert.equal(again.operations, 0, 'nothing is written when nothing differs');
+          const objects = new Objects();
+          objects.take(now.flat());
+          await second.open(settings, objects.routes);
+          assert.deepEqual((await second.verify()).drift, []);
+          const adopted = await read(second, settings);
+          const again = await second.open(settings, objects.routes);
+          assert.equal(again.operations, 0, 'nothing is written when nothing differs');
 
-        await fresh.remove();
-        await fresh.open(SETTINGS, objects.routes);
-        assert.deepEqual(adopted, content(await fresh.inspect()));
-      }),
+          await fresh.remove();
+          await fresh.open(settings, objects.routes);
+          assert.deepEqual(adopted, await read(fresh, settings));
+        },
+      ),
       { numRuns: 100 },
     );
   });

@@ -2,67 +2,12 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { afterEach, beforeEach, test } from 'node:test';
-import { type Address, parseAddress, parseCidr } from '../../../src/core/ip.ts';
-import type { PlaneSettings } from '../../../src/core/node.ts';
-import type { Endpoint, Route } from '../../../src/core/route.ts';
+import { parseCidr } from '../../../src/core/ip.ts';
 import { openKernelIo } from '../../../src/kernel/koffi-io.ts';
 import { openNftablesPlane } from '../../../src/planes/nftables/plane.ts';
 import type { DataPlane } from '../../../src/planes/plane.ts';
 import { inNamespace } from '../../lab/in-namespace.ts';
-
-const SETTINGS: PlaneSettings = {
-  families: ['IPv4', 'IPv6'],
-  masqueradeAll: false,
-  localTraffic: {},
-};
-
-function address(text: string): Address {
-  const parsed = parseAddress(text);
-  assert.ok(parsed !== undefined, text);
-  return parsed;
-}
-
-function endpoints(count: number): readonly Endpoint[] {
-  return Array.from({ length: count }, (_, index) => ({
-    address: address(`10.1.${index >> 8}.${index & 255}`),
-    port: 8080,
-    local: false,
-    weight: 1,
-  }));
-}
-
-/** Service number `index` with so many endpoints. */
-function route(index: number, count: number, more: Partial<Route> = {}): Route {
-  const target = { kind: 'endpoints', endpoints: endpoints(count) } as const;
-  return {
-    key: `shop/s${index}:http/TCP/IPv4`,
-    service: `shop/s${index}`,
-    label: `shop/s${index}:http`,
-    family: 'IPv4',
-    protocol: 'TCP',
-    frontends: [
-      { kind: 'clusterIP', address: address(`10.96.${index >> 8}.${index & 255}`), port: 80 },
-    ],
-    internal: target,
-    external: target,
-    externalFromInside: undefined,
-    masqueradeExternal: true,
-    affinitySeconds: undefined,
-    allowedSources: undefined,
-    serving: [],
-    ...more,
-  };
-}
-
-function nft(...words: readonly string[]): string {
-  return execFileSync('nft', [...words], { encoding: 'utf8' });
-}
-
-function chains(): readonly string[] {
-  return [...nft('list', 'table', 'ip', 'switchyard').matchAll(/chain (\S+) \{/g)].map(
-    ([, name]) => name ?? '',
-  );
-}
+import { SETTINGS, chains, nft, route } from './routes.ts';
 
 inNamespace(import.meta.filename, () => {
   let plane: DataPlane;

@@ -48,7 +48,7 @@ const SLICE = {
 };
 const NODE = {
   metadata: { name: 'here', labels: { 'topology.kubernetes.io/zone': 'a' } },
-  spec: { podCIDRs: ['10.1.0.0/24'] },
+  spec: { podCIDRs: ['10.1.0.0/24'], taints: [{ key: 'a', effect: 'NoSchedule' }] },
   status: { addresses: [{ type: 'InternalIP', address: '192.168.0.1' }] },
 };
 

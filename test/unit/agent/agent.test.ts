@@ -5,11 +5,10 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { type AddressSource, type InterfaceAddresses, runAgent } from '../../../src/agent/agent.ts';
 import { SYSTEM_CLOCK } from '../../../src/agent/clock.ts';
-import { parseConfig } from '../../../src/agent/config.ts';
 import { AgentError } from '../../../src/agent/errors.ts';
-import { openLog } from '../../../src/agent/log.ts';
+import { Log } from '../../../src/agent/log.ts';
 import { ManifestError } from '../../../src/manifests/errors.ts';
-import type { Capability } from '../../../src/planes/plane.ts';
+import { configOf } from '../../lab/agent-config.ts';
 import { FakePlane, address } from './fakes.ts';
 
 /** Addresses that a test sets. */
@@ -39,6 +38,28 @@ class FakeAddresses implements AddressSource {
   }
 }
 
+const PAGES = {
+  configz: () => '{}',
+  flags: () => ({}),
+  status: () => ({
+    component: 'kube-proxy',
+    startedAt: 0,
+    uptimeSeconds: 0,
+    runtime: 'Node.js',
+    version: '0.0.0',
+    emulates: '1.36',
+  }),
+  setVerbosity: () => undefined,
+};
+
+/** Nothing of connection tracking is to be set. */
+const QUIET = {
+  v: '2',
+  'conntrack-max-per-core': '0',
+  'conntrack-tcp-timeout-established': '0',
+  'conntrack-tcp-timeout-close-wait': '0',
+};
+
 /** An agent over a folder of its own. */
 class Bench implements Disposable {
   readonly folder = mkdtempSync(join(tmpdir(), 'switchyard-agent-'));
@@ -58,29 +79,35 @@ class Bench implements Disposable {
   }
 
   async run(flags: Readonly<Record<string, string>> = {}): Promise<void> {
-    const config = parseConfig({
-      manifests: this.folder,
-      node: 'n1',
-      mode: 'nftables',
-      v: '2',
-      ...flags,
-    });
+    const config = {
+      ...configOf({ ...QUIET, manifests: this.folder, ...flags }),
+      healthAddress: undefined,
+      metricsAddress: undefined,
+    };
     const write = (line: string): void => {
       this.lines.push(line);
       this.#wake();
     };
-    const options = { verbosity: config.verbosity, write, time: () => new Date(0), pid: 1 };
+    const { verbosity } = config.logging;
+    const time = (): Date => new Date(0);
+    const log = new Log({ format: 'text', verbosity, vmodule: [], write, time, pid: 1 });
     const { plane, addresses } = this;
-    const log = openLog(options, 'main');
     await runAgent(
       config,
+      PAGES,
       {
         plane,
         addresses,
         deleteFlows: async () => Promise.resolve(0),
         families: ['IPv4'],
+        sysctls: { read: () => '0', write: () => assert.fail('a sysctl was written') },
+        setOomScore: () => undefined,
+        cpus: 1,
+        env: {},
         clock: SYSTEM_CLOCK,
-        log,
+        wallTime: () => 0,
+        random: () => 0,
+        log: log.part('main'),
       },
       this.#stop.signal,
     );
@@ -153,7 +180,7 @@ test('an agent that is stopped before it began ends', async () => {
 test('the addresses of interfaces and the Node object are followed', async () => {
   using bench = new Bench();
   bench.write('web.yaml', WEB);
-  const running = bench.run({ detectLocalMode: 'NodeCIDR' });
+  const running = bench.run({ 'detect-local-mode': 'NodeCIDR' });
   await bench.logged(/"Programmed"/);
   assert.match(await bench.logged(/^W/), /no podCIDRs/);
   bench.addresses.set('192.0.2.1', '198.51.100.1');
@@ -186,22 +213,6 @@ test('a failing plane is told once, and that it works again', async () => {
   assert.match(failures[0] ?? '', /err="SY_PLANE_UNUSABLE: not now\." retry_ms=50/);
   bench.stop();
   await running;
-});
-
-test('a kernel that lacks something is refused with what it lacks, before anything is done', async () => {
-  using bench = new Bench();
-  bench.plane.probe = (): readonly Capability[] => [
-    { name: 'nf_tables', ok: true, detail: '' },
-    { name: 'masquerading', ok: false, detail: 'Load the module nft_masq.' },
-  ];
-  await assert.rejects(bench.run(), (error) => {
-    assert.ok(error instanceof AgentError);
-    assert.equal(error.code, 'SY_PLANE_UNUSABLE');
-    assert.match(error.message, /nftables mode cannot work here.*masquerading: Load the module/);
-    assert.ok(!error.message.includes('nf_tables:'));
-    return true;
-  });
-  assert.deepEqual(bench.plane.calls, []);
 });
 
 test('manifests that are not there end the agent with nothing done', async () => {

@@ -12,6 +12,7 @@ import type {
   DataPlane,
   DriftReport,
   ProgrammedFrontend,
+  ServiceCounters,
   WriteReport,
 } from '../../../src/planes/plane.ts';
 
@@ -116,6 +117,11 @@ export class FakePlane implements DataPlane {
     return Promise.resolve([]);
   }
 
+  async counters(): Promise<readonly ServiceCounters[]> {
+    await this.#write('counters', () => () => 0);
+    return [];
+  }
+
   async remove(): Promise<boolean> {
     return Promise.resolve(false);
   }
@@ -163,6 +169,7 @@ export const VIEW: NodeView = {
 export const SETTINGS: PlaneSettings = {
   families: ['IPv4'],
   masqueradeAll: false,
+  countedPorts: 0,
   localTraffic: {},
 };
 

@@ -72,6 +72,7 @@ function build(): { pipeline: Pipeline; plane: FakePlane; clock: FakeClock } {
     verify: { pollMs: 1000, verifyMs: 8000, quietMs: 60_000 },
     events: {
       onQueued: ignore,
+      onStarted: ignore,
       onSynced: ignore,
       onFailure: ignore,
       onRecovered: ignore,

@@ -28,7 +28,7 @@ class Bench {
   readonly verified: DriftReport[] = [];
   readonly problems: string[] = [];
   readonly conflicts: string[] = [];
-  readonly synced: Synced[] = [];
+  synced: Synced[] = [];
   queued = 0;
   recovered = 0;
   readonly pipeline: Pipeline;
@@ -43,6 +43,7 @@ class Bench {
       verify: { pollMs: 1000, verifyMs: 8000, quietMs: 60_000 },
       events: {
         onQueued: () => this.queued++,
+        onStarted: () => undefined,
         onSynced: (synced) => {
           this.synced.push(synced);
           if (synced.programmed !== undefined) this.programmed.push(synced.programmed);
@@ -334,7 +335,7 @@ test('closing waits for the call that is under way, and starts no other', async 
 test('health-check ports and slices are told once they are in force, also where no rule changed', async () => {
   const bench = new Bench();
   await bench.start();
-  bench.synced.length = 0;
+  bench.synced = [];
   const checked = (healthCheckNodePort: number): Service => ({
     ...A,
     type: 'LoadBalancer',
@@ -347,7 +348,7 @@ test('health-check ports and slices are told once they are in force, also where 
   const web = slice('a', ['10.0.0.1']);
   bench.pipeline.accept([setService(checked(32_000)), setSlice(web)], 10);
   await turns();
-  assert.deepEqual(bench.synced, []);
+  assert.equal(bench.synced.length, 0);
   assert.ok(bench.queued > 0);
   bench.plane.fault = () => undefined;
   await bench.clock.pass(1000);
@@ -369,10 +370,17 @@ test('health-check ports and slices are told once they are in force, also where 
   );
 });
 
+function gaps(internal: number, external: number): unknown {
+  return [
+    { family: 'IPv4', internal, external },
+    { family: 'IPv6', internal: 0, external: 0 },
+  ];
+}
+
 test('Service ports that a Local policy leaves without endpoints are counted', async () => {
   const bench = new Bench();
   await bench.start();
-  const counts = (): unknown => bench.synced.at(-1)?.localGaps;
+  const counts = (): unknown => bench.synced.at(-1)?.totals.localGaps;
   const local: Service = {
     ...service('a', '10.96.0.1', { nodePort: 30_080 }),
     type: 'NodePort',
@@ -382,14 +390,38 @@ test('Service ports that a Local policy leaves without endpoints are counted', a
   bench.pipeline.accept([setService(local)], 10);
   await bench.clock.pass(10);
   // Nobody serves it anywhere: no gap of this node.
-  assert.deepEqual(counts(), { internal: { IPv4: 0, IPv6: 0 }, external: { IPv4: 0, IPv6: 0 } });
+  assert.deepEqual(counts(), gaps(0, 0));
   bench.pipeline.accept([setSlice(slice('a', ['10.0.0.1']))], 20);
   await bench.clock.pass(10);
-  assert.deepEqual(counts(), { internal: { IPv4: 1, IPv6: 0 }, external: { IPv4: 1, IPv6: 0 } });
+  assert.deepEqual(counts(), gaps(1, 1));
   bench.pipeline.accept([setService({ ...local, internalTrafficPolicy: 'Cluster' })], 30);
   await bench.clock.pass(10);
-  assert.deepEqual(counts(), { internal: { IPv4: 0, IPv6: 0 }, external: { IPv4: 1, IPv6: 0 } });
+  assert.deepEqual(counts(), gaps(0, 1));
   bench.pipeline.accept([removeService(local)], 40);
   await bench.clock.pass(10);
-  assert.deepEqual(counts(), { internal: { IPv4: 0, IPv6: 0 }, external: { IPv4: 0, IPv6: 0 } });
+  assert.deepEqual(counts(), gaps(0, 0));
+});
+
+test('counters are read between two calls of the data plane', async () => {
+  const bench = new Bench();
+  assert.deepEqual(await bench.pipeline.counters(), []);
+  await bench.start();
+  const busy = Promise.withResolvers<void>();
+  bench.plane.busy = async () => busy.promise;
+  bench.pipeline.accept([setService(A)], 10);
+  await turns();
+  const reading = Promise.all([bench.pipeline.counters(), bench.pipeline.counters()]);
+  await turns();
+  assert.deepEqual(bench.plane.calls, ['apply']);
+  busy.resolve();
+  assert.deepEqual(await reading, [[], []]);
+  assert.deepEqual(bench.plane.calls, ['apply', 'counters']);
+  bench.plane.fault = () => {
+    throw new Error('no');
+  };
+  const failing = assert.rejects(bench.pipeline.counters(), /no/);
+  await bench.clock.pass(10);
+  await failing;
+  assert.deepEqual(bench.failures, []);
+  assert.equal(bench.plane.overlapped, false);
 });

@@ -24,6 +24,7 @@ test('a complete Node is decoded: internal addresses before external ones, other
         zone: 'a',
         addresses: ips('192.168.0.1 fd01::1 198.51.100.1'),
         podCIDRs: [cidr('10.1.0.0/24'), cidr('fd00:1::/64')],
+        eligible: true,
       },
       problems: [],
     },
@@ -32,7 +33,7 @@ test('a complete Node is decoded: internal addresses before external ones, other
 
 test('a Node with a name alone is decoded', () => {
   assert.deepEqual(decodeNode({ metadata: { name: 'a' } }), {
-    object: { name: 'a', zone: undefined, addresses: [], podCIDRs: [] },
+    object: { name: 'a', zone: undefined, addresses: [], podCIDRs: [], eligible: true },
     problems: [],
   });
 });
@@ -45,6 +46,30 @@ test('an old Node has only podCIDR', () => {
 test('an empty zone is none', () => {
   const labels = { 'topology.kubernetes.io/zone': '' };
   assert.equal(decodeNode({ metadata: { name: 'a', labels } }).object?.zone, undefined);
+});
+
+function eligible(metadata: object, taints: unknown): boolean | undefined {
+  return decodeNode({ metadata: { name: 'a', ...metadata }, spec: { taints } }).object?.eligible;
+}
+
+test('a Node that is being deleted or that the autoscaler will remove is not eligible', () => {
+  const leaving = { key: 'ToBeDeletedByClusterAutoscaler', effect: 'NoSchedule' };
+  const other = { key: 'node.kubernetes.io/unschedulable', effect: 'NoSchedule' };
+  assert.equal(eligible({}, undefined), true);
+  assert.equal(eligible({ deletionTimestamp: null }, [other]), true);
+  assert.equal(eligible({ deletionTimestamp: '2026-11-21T19:35:19Z' }, []), false);
+  assert.equal(eligible({}, [other, leaving]), false);
+  assert.equal(eligible({}, [{ ...leaving, effect: 'Odd' }]), false);
+  assert.equal(eligible({}, [{ value: leaving.key }]), true);
+});
+
+test('taints that cannot be read are reported and count as none', () => {
+  const { object, problems } = decodeNode({ metadata: { name: 'a' }, spec: { taints: ['x'] } });
+  assert.equal(object?.eligible, true);
+  assert.deepEqual(
+    problems.map(({ field }) => field),
+    ['spec.taints[0]'],
+  );
 });
 
 test('what cannot be read is reported and left out', () => {

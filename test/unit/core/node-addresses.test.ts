@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { primaryAddresses, resolveNodePortAddresses } from '../../../src/core/node-addresses.ts';
+import {
+  healthCheckAddresses,
+  primaryAddresses,
+  resolveNodePortAddresses,
+  servesEverywhere,
+} from '../../../src/core/node-addresses.ts';
 import type { NodeObject } from '../../../src/core/model.ts';
 import { cidr, ip, ips } from './build.ts';
 
@@ -9,6 +14,7 @@ const node = (addresses: string): NodeObject => ({
   zone: undefined,
   addresses: addresses === '' ? [] : ips(addresses),
   podCIDRs: [],
+  eligible: true,
 });
 
 interface Primary {
@@ -134,3 +140,60 @@ test('node-port addresses do not depend on the order of interfaces or on repetit
     resolveNodePortAddresses([], [], INTERFACES),
   );
 });
+
+interface Listening {
+  readonly name: string;
+  /** `primary`, or CIDRs separated by spaces. */
+  readonly setting: string;
+  readonly primary?: string;
+  readonly IPv4: string;
+  readonly IPv6: string;
+}
+
+const LISTENING: readonly Listening[] = [
+  { name: 'no CIDR', setting: '', IPv4: 'any', IPv6: 'any' },
+  {
+    name: 'CIDRs of one family: any address in the other',
+    setting: '10.0.0.0/8',
+    IPv4: '10.0.0.1 10.1.0.1',
+    IPv6: 'any',
+  },
+  {
+    name: '/0 beside a smaller CIDR',
+    setting: '10.0.0.0/8 0.0.0.0/0 fd00::/8',
+    IPv4: 'any',
+    IPv6: 'fd00::1',
+  },
+  {
+    name: 'CIDRs without an address in them: none, not any',
+    setting: '203.0.113.0/24 2001:db8:1::/48',
+    IPv4: '',
+    IPv6: '',
+  },
+  {
+    name: 'CIDRs that name loopback and link-local: loopback only',
+    setting: '127.0.0.0/8 ::1/128 fe80::/10',
+    IPv4: '127.0.0.1',
+    IPv6: '::1',
+  },
+  { name: 'primary', setting: 'primary', IPv4: '192.168.0.1', IPv6: 'fd00::1' },
+  {
+    name: 'primary: none in a family of which nothing is known',
+    setting: 'primary',
+    primary: 'fd00::1',
+    IPv4: '',
+    IPv6: 'fd00::1',
+  },
+];
+
+for (const { name, setting, primary = '192.168.0.1 fd00::1', ...expected } of LISTENING) {
+  test(`health checks listen: ${name}`, () => {
+    const chosen =
+      setting === 'primary' ? setting : setting === '' ? [] : setting.split(' ').map(cidr);
+    for (const family of ['IPv4', 'IPv6'] as const) {
+      const found = healthCheckAddresses(chosen, family, ips(primary), INTERFACES);
+      assert.equal(found === 'any' ? found : found.join(' '), expected[family]);
+      assert.equal(servesEverywhere(chosen, family), expected[family] === 'any');
+    }
+  });
+}

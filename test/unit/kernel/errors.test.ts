@@ -24,6 +24,7 @@ test('codes follow from error numbers', () => {
     [16, 'SY_KERNEL_BUSY'],
     [17, 'SY_KERNEL_EXISTS'],
     [22, 'SY_KERNEL_CALL'],
+    [30, 'SY_KERNEL_PERMISSION'],
     [85, 'SY_KERNEL_STALE_GENERATION'],
     [90, 'SY_KERNEL_BUFFER'],
     [93, 'SY_KERNEL_UNSUPPORTED'],

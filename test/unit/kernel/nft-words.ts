@@ -12,10 +12,15 @@ import {
 const ELEMENT_LIST_SET_ID = 4;
 const NFTA_EXPR_NAME = 1;
 /**
- * Numbers of sets within a batch (NFTA_LOOKUP_SET_ID, NFTA_DYNSET_SET_ID), and NFTA_BITWISE_OP, which nft
+ * Numbers of sets within a batch (NFTA_LOOKUP_SET_ID, NFTA_OBJREF_SET_ID, NFTA_DYNSET_SET_ID), and NFTA_BITWISE_OP, which nft
  * sends at times and which is 0 when it is left out.
  */
-const IGNORED: { readonly [expression: string]: number } = { lookup: 4, dynset: 2, bitwise: 6 };
+const IGNORED: { readonly [expression: string]: number } = {
+  lookup: 4,
+  objref: 5,
+  dynset: 2,
+  bitwise: 6,
+};
 
 /** Messages as text: type and family in the first line, then the attributes in the order sent. */
 export function messageWords(bytes: Buffer): string[] {

@@ -6,14 +6,24 @@ import { isKernelError } from '../../../src/kernel/errors.ts';
 import { MessageCursor } from '../../../src/kernel/netlink/reader.ts';
 import { NFPROTO, NFT_MSG, NFT_SET } from '../../../src/kernel/nftables/constants.ts';
 import { type ElementInfo, ElementReader } from '../../../src/kernel/nftables/elements.ts';
-import { readChain, readRule, readSet, readTable } from '../../../src/kernel/nftables/info.ts';
+import {
+  readChain,
+  readCounter,
+  readRule,
+  readSet,
+  readTable,
+} from '../../../src/kernel/nftables/info.ts';
 import { setShape } from '../../../src/kernel/nftables/set-types.ts';
 import { UDATA_SET, findUserdataText } from '../../../src/kernel/nftables/userdata.ts';
 import { captured } from '../../fixtures/netlink/hex.ts';
 
-/** Messages of one type and family in the capture. */
-function listed(type: number, protocol: number = NFPROTO.IPv4): MessageCursor[] {
-  return captured('ruleset-listing', '<')
+/** Messages of one type and family in a capture. */
+function listed(
+  type: number,
+  protocol: number = NFPROTO.IPv4,
+  capture = 'ruleset-listing',
+): MessageCursor[] {
+  return captured(capture, '<')
     .map((answer) => new MessageCursor(answer))
     .filter(
       (message) =>
@@ -29,10 +39,10 @@ function read<T>(type: number, reader: (message: MessageCursor) => T | undefined
     .filter((info) => info !== undefined);
 }
 
-function elementsOf(protocol?: number): ElementInfo[] {
+function elementsOf(capture?: string): ElementInfo[] {
   const reader = new ElementReader();
   const found: ElementInfo[] = [];
-  for (const message of listed(NFT_MSG.NEWSETELEM, protocol)) {
+  for (const message of listed(NFT_MSG.NEWSETELEM, NFPROTO.IPv4, capture)) {
     reader.read(message.bytes, message.start, message.end, () => found.push(reader.info()));
   }
   return found;
@@ -176,6 +186,26 @@ describe('What the kernel lists', () => {
   });
 });
 
+describe('What the kernel lists of counters', () => {
+  const key = bytes(10, 96, 0, 1, 6, 0, 0, 0, 0, 80, 0, 0);
+  const counter = 'in/tcp/shop/web/http';
+
+  test('their names and values', () => {
+    const [message] = listed(NFT_MSG.NEWOBJ, NFPROTO.IPv4, 'counters-listing');
+    assert.ok(message !== undefined);
+    assert.deepEqual(readCounter(message), { name: counter, packets: 7, bytes: 9000 });
+  });
+
+  test('maps to them, and which of them an element leads to', () => {
+    assert.deepEqual(elementsOf('counters-listing'), [{ key, counter }]);
+    const [message] = listed(NFT_MSG.NEWSET, NFPROTO.IPv4, 'counters-listing');
+    assert.ok(message !== undefined);
+    const { flags, keyLength, dataLength, comment } = readSet(message, 't') ?? {};
+    assert.deepEqual([flags, keyLength, dataLength], [NFT_SET.OBJECT, 12, 0]);
+    assert.equal(comment, 'frontend : counter');
+  });
+});
+
 /** Comment of a set in user data given in hexadecimal. */
 function commentIn(hex: string): string | undefined {
   const userdata = Buffer.from(hex, 'hex');
@@ -202,6 +232,7 @@ describe('Damaged listings', () => {
       (message) => readChain(message, 't'),
       (message) => readRule(message, 't'),
       (message) => readSet(message, 't'),
+      readCounter,
       (message) => {
         const reader = new ElementReader();
         reader.read(message.bytes, message.start, message.end, (element) => {
@@ -212,7 +243,7 @@ describe('Damaged listings', () => {
     ];
     fc.assert(
       fc.property(
-        fc.constantFrom(...captured('ruleset-listing', '<')),
+        fc.constantFrom(...captured('ruleset-listing', '<'), ...captured('counters-listing', '<')),
         fc.array(change, { minLength: 1, maxLength: 5 }),
         (original, changes) => {
           const damaged = Buffer.from(original);

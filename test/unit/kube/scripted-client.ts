@@ -79,6 +79,7 @@ export class Exchange {
   /** Grants the request; the body follows. */
   grant(format: WireFormat = 'json'): this {
     this.#answer.resolve({
+      status: 200,
       format,
       read: async (onChunk) => {
         this.#onChunk = onChunk;

@@ -52,6 +52,10 @@ const labels = perhaps(
   ),
 );
 
+const time = fc
+  .date({ min: new Date(0), max: new Date('2200-01-01'), noInvalidDate: true })
+  .map((date) => `${date.toISOString().slice(0, 19)}Z`);
+
 const metadata = fc.record({
   name: full(fc.oneof(fc.constantFrom('web', 'a.b-c'), word)),
   generateName: perhaps(word),
@@ -59,11 +63,8 @@ const metadata = fc.record({
   uid: perhaps(word),
   resourceVersion: full(fc.nat().map(String)),
   generation: perhaps(fc.nat()),
-  creationTimestamp: perhaps(
-    fc
-      .date({ min: new Date(0), max: new Date('2200-01-01'), noInvalidDate: true })
-      .map((date) => `${date.toISOString().slice(0, 19)}Z`),
-  ),
+  creationTimestamp: perhaps(time),
+  deletionTimestamp: perhaps(time),
   labels,
   annotations: perhaps(fc.dictionary(word, word, { maxKeys: 3, noNullPrototype: true })),
   finalizers: some(word),
@@ -149,6 +150,14 @@ const node = fc.record({
   spec: fc.record({
     podCIDR: full(cidr),
     podCIDRs: some(cidr),
+    taints: some(
+      fc.record({
+        key: fc.oneof(fc.constant('ToBeDeletedByClusterAutoscaler'), word),
+        value: full(word),
+        effect: word,
+        timeAdded: perhaps(time),
+      }),
+    ),
     unschedulable: perhaps(fc.constant(true)),
   }),
   status: fc.record({

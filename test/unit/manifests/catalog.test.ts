@@ -5,7 +5,7 @@ import type { ObjectChange, ProxyItem } from '../../../src/core/change.ts';
 import { Catalog, type FileContent } from '../../../src/manifests/catalog.ts';
 
 function node(name: string, zone?: string): ProxyItem {
-  return { kind: 'Node', object: { name, zone, addresses: [], podCIDRs: [] } };
+  return { kind: 'Node', object: { name, zone, addresses: [], podCIDRs: [], eligible: true } };
 }
 
 interface Said {

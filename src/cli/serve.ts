@@ -1,0 +1,91 @@
+/** From a configuration to a running agent on this machine. */
+import { existsSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import packageJson from '../../package.json' with { type: 'json' };
+import { type Machine, initialise, runAgent } from '../agent/agent.ts';
+import { SYSTEM_CLOCK } from '../agent/clock.ts';
+import { type AgentConfig, agentConfig } from '../agent/config/agent-config.ts';
+import type { LoadedConfig } from '../agent/config/load.ts';
+import { printConfigz, printFlags } from '../agent/config/print.ts';
+import type { Log } from '../agent/log.ts';
+import { chooseMode } from '../agent/mode.ts';
+import type { Pages } from '../agent/ports.ts';
+import { Conntrack } from '../kernel/conntrack/conntrack.ts';
+import { openKernelIo } from '../kernel/koffi-io.ts';
+import { setOomScore } from '../kernel/oom-score.ts';
+import { AddressWatcher } from '../kernel/rtnetlink/address-watcher.ts';
+import { openSysctls } from '../kernel/sysctl.ts';
+import { planeOffers } from './planes.ts';
+
+/** The kube-proxy whose interface this is. */
+const KUBE_PROXY = '1.36';
+
+const startedAt = Date.now();
+
+/** Serves until `signal` aborts. Rejects as {@link runAgent} does, and with an AgentError when no plane works here. */
+export async function serve(loaded: LoadedConfig, log: Log, signal: AbortSignal): Promise<void> {
+  await using stack = new AsyncDisposableStack();
+  const { config, machine } = openMachine(loaded, log, stack);
+  await runAgent(config, pagesOf(loaded, config, log), machine, signal);
+}
+
+/** Does what needs full privileges, so that a later process can do with CAP_NET_ADMIN (`--init-only`). */
+export async function setUp(loaded: LoadedConfig, log: Log): Promise<void> {
+  await using stack = new AsyncDisposableStack();
+  const { config, machine } = openMachine(loaded, log, stack);
+  initialise(config, machine);
+}
+
+function openMachine(
+  loaded: LoadedConfig,
+  log: Log,
+  stack: AsyncDisposableStack,
+): { readonly config: AgentConfig; readonly machine: Machine } {
+  const main = log.part('main');
+  const io = openKernelIo();
+  const { plane, reason } = chooseMode(loaded.settings.mode, planeOffers(io));
+  stack.defer(() => {
+    plane.close();
+  });
+  const { version } = packageJson;
+  main.info(`Using ${plane.mode} Proxier`, { because: reason, version, node: loaded.nodeName });
+  const conntrack = Conntrack.open(io);
+  stack.defer(() => {
+    conntrack.close();
+  });
+  const machine: Machine = {
+    plane,
+    addresses: stack.use(AddressWatcher.open(io)),
+    deleteFlows: async (stale) => conntrack.deleteStaleUdp(stale),
+    families: existsSync('/proc/net/if_inet6') ? ['IPv4', 'IPv6'] : ['IPv4'],
+    sysctls: openSysctls(),
+    setOomScore,
+    cpus: availableParallelism(),
+    env: process.env,
+    clock: SYSTEM_CLOCK,
+    wallTime: () => Date.now(),
+    random: () => Math.random(),
+    log: main,
+  };
+  return { config: agentConfig(loaded, plane.mode), machine };
+}
+
+function pagesOf({ settings }: LoadedConfig, { mode }: AgentConfig, log: Log): Pages {
+  const configz = printConfigz(settings, mode);
+  const flags = printFlags(settings);
+  return {
+    configz: () => configz,
+    flags: () => flags,
+    status: () => ({
+      component: 'kube-proxy',
+      startedAt,
+      uptimeSeconds: (Date.now() - startedAt) / 1000,
+      runtime: `Node.js ${process.version}`,
+      version: packageJson.version,
+      emulates: KUBE_PROXY,
+    }),
+    setVerbosity: (level) => {
+      log.setVerbosity(level);
+    },
+  };
+}

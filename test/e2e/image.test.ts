@@ -1,0 +1,173 @@
+/** The container image: what `npm run image` builds is whole, the same every time, and runs by itself. */
+import assert from 'node:assert/strict';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, it } from 'node:test';
+import packageJson from '../../package.json' with { type: 'json' };
+import { shop } from './proxy/manifests.ts';
+import { parseOci } from '../unit/deploy/oci.ts';
+import { NodeUnderTest, ProxyProcess } from './proxy/node-under-test.ts';
+
+const root = join(import.meta.dirname, '../..');
+const tag = packageJson.version;
+
+/** Everything the image may hold; licences aside. */
+const expected = [
+  /^etc\/(nsswitch\.conf|passwd)$/,
+  /^lib\S*\/(ld-linux-\S+\.so\.\d|lib(c|dl|m|pthread|gcc_s|stdc\+\+)\.so\.\d)$/,
+  /^usr\/local\/bin\/(node|switchyard|kube-proxy)$/,
+  /^usr\/local\/lib\/switchyard\/(switchyard|[\w.-]+-[\w-]{8})\.js$/,
+  /^usr\/local\/lib\/switchyard\/package\.json$/,
+  /^usr\/local\/lib\/switchyard\/node_modules\/(@koromix\/)?koffi\S*\/\S+\.(cjs|js|json|node)$/,
+  /^usr\/share\/licenses\/\S+$/,
+];
+
+function isInstalled(command: string): boolean {
+  return spawnSync(command, ['--version']).status === 0;
+}
+
+const noRoot = process.getuid?.() === 0 ? false : 'needs root, for namespaces and chroot';
+const noUmoci = isInstalled('umoci') ? false : 'needs umoci';
+const noSetpriv = noRoot || (isInstalled('setpriv') ? false : 'needs setpriv (util-linux)');
+
+function digestOf(output: string): string {
+  return /^sha256:\w+$/m.exec(output)?.[0] ?? assert.fail(output);
+}
+
+function build(...args: readonly string[]): string {
+  return execFileSync(process.execPath, [join(root, 'tools/image/main.ts'), ...args], {
+    encoding: 'utf8',
+  });
+}
+
+describe('npm run image', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'switchyard-image-'));
+  const image = join(folder, 'image');
+  const archive = join(folder, 'image.tar');
+  /** The file system of a container of the image. */
+  const rootfs = join(folder, 'rootfs');
+  let said = '';
+
+  function readBlob(digest: string): Buffer {
+    return readFileSync(join(image, 'blobs', digest.replace(':', '/')));
+  }
+
+  /** The digests of the layers, lowest first. */
+  function layers(): readonly string[] {
+    return parseOci('manifest', readBlob(digestOf(said))).layers.map(({ digest }) => digest);
+  }
+
+  before(() => {
+    said = build('--out', image, '--tar', archive);
+    mkdirSync(rootfs);
+    for (const digest of layers()) {
+      const blob = join(image, 'blobs', digest.replace(':', '/'));
+      execFileSync('tar', ['-xzf', blob, '-C', rootfs]);
+    }
+    // What a container runtime adds.
+    mkdirSync(join(rootfs, 'proc'));
+    writeFileSync(join(rootfs, 'etc/hosts'), '192.0.2.7 control-plane.example\n');
+  });
+
+  after(() => rmSync(folder, { recursive: true }));
+
+  /** Runs a program of the image in a network, process and mount namespace, with no file but those of the image. */
+  function runInside(...command: readonly string[]): string {
+    const namespaces = ['--net', '--mount', '--pid', '--fork', `--root=${rootfs}`, '--mount-proc'];
+    const { status, stdout, stderr } = spawnSync('unshare', [...namespaces, '--', ...command], {
+      encoding: 'utf8',
+      env: { PATH: process.env['PATH'], NODE_OPTIONS: '--max-semi-space-size=4' },
+    });
+    assert.equal(status, 0, stderr);
+    return stdout;
+  }
+
+  it('says name, size and digest', () => {
+    assert.match(said, new RegExp(`^localhost/switchyard:${tag} for \\w+, \\d+ MB, in `));
+  });
+
+  it('refuses an option that it does not have, and builds nothing', () => {
+    const program = join(root, 'tools/image/main.ts');
+    const out = join(folder, 'refused');
+    const { status, stderr } = spawnSync(process.execPath, [program, '--out', out, '--push'], {
+      encoding: 'utf8',
+    });
+    assert.equal(status, 2);
+    assert.match(stderr, /^image: .*'--push'.*--tar FILE\n$/);
+    assert.ok(!existsSync(out));
+  });
+
+  it('builds the same image from the same files', () => {
+    assert.equal(digestOf(build('--out', join(folder, 'again'))), digestOf(said));
+  });
+
+  it('holds what is needed and nothing else: no shell, no package manager', () => {
+    const paths = layers().flatMap((digest) =>
+      execFileSync('tar', ['-tz'], { input: readBlob(digest), encoding: 'utf8' })
+        .split('\n')
+        .filter((path) => path !== '' && !path.endsWith('/')),
+    );
+    const unexpected = paths.filter((path) => !expected.some((pattern) => pattern.test(path)));
+    assert.deepEqual(unexpected, []);
+    for (const owner of ['switchyard', 'node', 'koffi']) {
+      assert.ok(
+        paths.some((path) => path.startsWith(`usr/share/licenses/${owner}/`)),
+        owner,
+      );
+    }
+  });
+
+  it('is the same as an archive, as container runtimes import it', () => {
+    const extracted = join(folder, 'extracted');
+    mkdirSync(extracted);
+    execFileSync('tar', ['-xf', archive, '-C', extracted]);
+    execFileSync('diff', ['--recursive', extracted, image]);
+  });
+
+  it('is a valid image, which umoci unpacks to the same files', { skip: noUmoci || noRoot }, () => {
+    const bundle = join(folder, 'bundle');
+    execFileSync('umoci', ['unpack', '--image', `${image}:${tag}`, bundle]);
+    const options = ['--recursive', '--no-dereference', '--exclude=proc', '--exclude=hosts'];
+    execFileSync('diff', [...options, join(bundle, 'rootfs'), rootfs]);
+  });
+
+  it('runs by both of its names', { skip: noRoot }, () => {
+    for (const name of ['switchyard', 'kube-proxy']) {
+      assert.match(runInside(`/usr/local/bin/${name}`, '--version'), /\d+\.\d+\.\d+/);
+    }
+  });
+
+  it('talks to the kernel', { skip: noRoot }, () => {
+    const output = runInside('/usr/local/bin/switchyard', 'cleanup');
+    assert.equal(output, 'There were no nftables rules of switchyard.\n');
+  });
+
+  it('finds the API server in the hosts file of the node', { skip: noRoot }, () => {
+    const lookUp = "require('dns').lookup('control-plane.example', (e, a) => console.log(e ?? a))";
+    assert.equal(runInside('/usr/local/bin/node', '-e', lookUp), '192.0.2.7\n');
+  });
+
+  it('programs the kernel with no right but NET_ADMIN', { skip: noSetpriv }, async (t) => {
+    using node = new NodeUnderTest();
+    node.write('cart.yaml', shop('cart', '10.96.0.1'));
+    const start = (rights: string): ProxyProcess => {
+      const limited = ['setpriv', `--bounding-set=${rights}`, '--no-new-privs'];
+      const program = ['node', 'switchyard'].map((name) => join(rootfs, 'usr/local/bin', name));
+      const args = [...limited, ...program, 'proxy', '--manifests', node.folder];
+      return new ProxyProcess(
+        spawn('ip', ['netns', 'exec', node.namespace, ...args], {
+          stdio: ['ignore', 'ignore', 'pipe'],
+        }),
+      );
+    };
+    const proxy = start('-all,+net_admin');
+    t.after(() => proxy.kill('SIGKILL'));
+    await proxy.logged(/ agent\] "Serving" /);
+    assert.match(node.nft('list', 'map', 'ip', 'switchyard', 'service-ips'), /10\.96\.0\.1/);
+    proxy.kill('SIGTERM');
+    assert.equal((await proxy.ended).code, 0);
+    assert.notEqual((await start('-all').ended).code, 0, 'the check can fail');
+  });
+});

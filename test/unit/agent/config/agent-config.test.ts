@@ -1,0 +1,141 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { type AgentConfig, agentConfig } from '../../../../src/agent/config/agent-config.ts';
+import { formatCidr } from '../../../../src/core/ip.ts';
+import { type Flags, load, loadFields } from './loading.ts';
+
+function config(flags: Flags = {}): AgentConfig {
+  return agentConfig(load(flags), 'nftables');
+}
+
+test('without flags, the daemon does what kube-proxy does by default', () => {
+  assert.deepEqual(config(), {
+    source: {
+      kind: 'api',
+      kubeconfig: undefined,
+      master: undefined,
+      contentType: 'protobuf',
+      qps: 5,
+      burst: 10,
+    },
+    nodeName: 'host-1',
+    mode: 'nftables',
+    families: undefined,
+    detectLocal: { mode: 'ClusterCIDR', cidrs: [] },
+    nodePortAddresses: 'primary',
+    masqueradeAll: false,
+    coalesceMs: 2,
+    verifyMs: 30_000,
+    syncPeriodMs: 30_000,
+    minSyncPeriodMs: undefined,
+    serviceMetrics: 0,
+    bindAddress: undefined,
+    healthAddress: { host: '0.0.0.0', port: 10_256 },
+    metricsAddress: { host: '127.0.0.1', port: 10_249 },
+    bindHardFail: false,
+    profiling: false,
+    oomScoreAdj: -999,
+    conntrack: {
+      maxPerCore: 32_768,
+      min: 131_072,
+      tcpEstablishedMs: 86_400_000,
+      tcpCloseWaitMs: 3_600_000,
+      tcpBeLiberal: false,
+      udpMs: 0,
+      udpStreamMs: 0,
+    },
+    logging: { format: 'text', verbosity: 0, vmodule: [], flushMs: 5000 },
+    featureGates: {},
+    masqueradeBit: 14,
+    ipvs: { scheduler: 'rr', excludeCidrs: [], strictArp: false, tcpMs: 0, tcpFinMs: 0, udpMs: 0 },
+    iptables: { localhostNodePorts: true },
+  });
+});
+
+test('manifests take the place of the API server', () => {
+  assert.deepEqual(config({ manifests: '/m', kubeconfig: '/k' }).source, {
+    kind: 'manifests',
+    path: '/m',
+  });
+});
+
+test('the API server is reached as flags say; zero is the default and less than zero no limit', () => {
+  const flags = {
+    kubeconfig: '/k',
+    master: 'https://a',
+    'kube-api-content-type': 'application/json',
+  };
+  const zero = config({ ...flags, 'kube-api-qps': '0', 'kube-api-burst': '0' }).source;
+  const common = {
+    kind: 'api',
+    kubeconfig: '/k',
+    master: 'https://a',
+    contentType: 'json',
+    burst: 10,
+  };
+  assert.deepEqual(zero, { ...common, qps: 5 });
+  assert.deepEqual(config({ ...flags, 'kube-api-qps': '-1' }).source, {
+    ...common,
+    qps: undefined,
+  });
+});
+
+test('each way to recognise local traffic has what it needs', () => {
+  const { detectLocal } = config({ 'cluster-cidr': '010.244.0.0/16,fd00::/48' });
+  assert.ok(detectLocal.mode === 'ClusterCIDR');
+  assert.deepEqual(detectLocal.cidrs.map(formatCidr), ['10.244.0.0/16', 'fd00::/48']);
+  const local = (flags: Flags): unknown => config(flags).detectLocal;
+  assert.deepEqual(local({ 'detect-local-mode': 'NodeCIDR' }), { mode: 'NodeCIDR' });
+  assert.deepEqual(
+    local({ 'detect-local-mode': 'BridgeInterface', 'pod-bridge-interface': 'cni0' }),
+    {
+      mode: 'BridgeInterface',
+      name: 'cni0',
+    },
+  );
+  const prefix = {
+    'detect-local-mode': 'InterfaceNamePrefix',
+    'pod-interface-name-prefix': 'veth',
+  };
+  assert.deepEqual(local(prefix), { mode: 'InterfaceNamePrefix', prefix: 'veth' });
+});
+
+test('node ports are served on CIDRs, and in other modes everywhere', () => {
+  const { nodePortAddresses } = config({ 'nodeport-addresses': '192.0.2.9/24' });
+  assert.ok(nodePortAddresses !== 'primary');
+  assert.deepEqual(nodePortAddresses.map(formatCidr), ['192.0.2.0/24']);
+  assert.deepEqual(agentConfig(load({ 'proxy-mode': 'ipvs' }), 'ipvs').nodePortAddresses, []);
+});
+
+test('addresses are those to listen on, and the one of the node', () => {
+  const flags = {
+    'bind-address': '192.0.2.1',
+    'healthz-port': '0',
+    'metrics-bind-address': '[::]:99',
+  };
+  const { bindAddress, healthAddress, metricsAddress } = config(flags);
+  assert.equal(bindAddress, '192.0.2.1');
+  assert.equal(healthAddress, undefined);
+  assert.deepEqual(metricsAddress, { host: '::', port: 99 });
+  assert.equal(config({ 'bind-address': '::' }).bindAddress, undefined);
+});
+
+test('periods and masquerading are those of the mode that runs', () => {
+  const loaded = loadFields(
+    [
+      'iptables: {masqueradeBit: 1, masqueradeAll: true, syncPeriod: 11s, minSyncPeriod: 1s}',
+      'ipvs: {syncPeriod: 12s, minSyncPeriod: 2s}',
+      'nftables: {masqueradeBit: 3, masqueradeAll: false, syncPeriod: 13s, minSyncPeriod: 0s}',
+    ].join('\n'),
+  );
+  const of = (mode: 'nftables' | 'ipvs' | 'iptables'): readonly unknown[] => {
+    const { masqueradeAll, masqueradeBit, syncPeriodMs, minSyncPeriodMs } = agentConfig(
+      loaded,
+      mode,
+    );
+    return [masqueradeAll, masqueradeBit, syncPeriodMs, minSyncPeriodMs];
+  };
+  assert.deepEqual(of('iptables'), [true, 1, 11_000, 1000]);
+  assert.deepEqual(of('ipvs'), [true, 1, 12_000, 2000]);
+  assert.deepEqual(of('nftables'), [false, 3, 13_000, undefined]);
+});

@@ -1,0 +1,10 @@
+/** Writes the documentation that is generated from tables of the sources. */
+import { writeFileSync } from 'node:fs';
+import { renderFlagsDocs } from './flags.ts';
+
+/** Files, relative to the root of the repository, and what they are to hold. */
+const FILES = [{ file: 'docs/flags.md', render: renderFlagsDocs }] as const;
+
+const ROOT = new URL('../../', import.meta.url);
+
+for (const { file, render } of FILES) writeFileSync(new URL(file, ROOT), render());
