@@ -10,6 +10,7 @@ import { CLUSTER_CIDR, NODE_NAME } from './cluster.ts';
 const SETTINGS: PlaneSettings = {
   families: ['IPv4', 'IPv6'],
   masqueradeAll: false,
+  serviceCidrs: [],
   countedPorts: 0,
   localTraffic: { IPv4: { kind: 'cidr', cidr: CLUSTER_CIDR } },
 };

@@ -172,11 +172,37 @@ export async function runAgent(
   await Promise.race([followAddresses(), source.done, stopped]);
 }
 
-/** Sets the machine up as for {@link runAgent}, and no more (kube-proxy: `--init-only`). */
-export function initialise(config: AgentConfig, machine: Machine): void {
+/**
+ * Sets the machine up as for {@link runAgent}, and no more (kube-proxy: `--init-only`). Resolves once all objects
+ * could be had, so that who waits for it knows that the proxy will be able to serve. Rejects as runAgent does.
+ */
+export async function initialise(
+  config: AgentConfig,
+  machine: Machine,
+  signal: AbortSignal,
+): Promise<void> {
   const { mode, nodeName } = config;
+  const { wallTime } = machine;
   const reporter = new Reporter({ mode, nodeName, source: nameSource(config) }, machine.log);
+  const families = config.families ?? machine.families;
+  const metrics = new AgentMetrics({
+    mode,
+    families,
+    wallTime,
+    version: '',
+    featureGates: [],
+    traffic: undefined,
+  });
+  await using api = connect(config, machine, reporter, metrics);
   setUpMachine(config, machine, reporter, NO_EVENTS);
+  await using source = await openSource(
+    config,
+    machine,
+    api,
+    { reporter, metrics },
+    () => undefined,
+  );
+  await Promise.race([source.synced, untilAborted(signal)]);
 }
 
 function nameSource({ source }: AgentConfig): string {
@@ -208,10 +234,10 @@ function connect(
 }
 
 async function openSource(
-  { source, nodeName, featureGates }: AgentConfig,
+  { source, nodeName }: AgentConfig,
   { clock, random }: Machine,
   api: ApiConnection | undefined,
-  observers: Observers,
+  observers: Pick<Observers, 'reporter' | 'metrics'>,
   take: TakeChanges,
 ): Promise<ObjectSource> {
   if (source.kind === 'manifests') {
@@ -223,7 +249,7 @@ async function openSource(
       client: api.client,
       nodeName,
       format: source.contentType,
-      watchList: featureGates['WatchListClient'] ?? true,
+      watchList: source.watchList,
       clock,
       random,
       events: apiEvents(observers),

@@ -1,6 +1,6 @@
 /** What is known of the node at the moment, from whatever source. */
 import type { ObjectChange } from '../core/change.ts';
-import type { Address, Family } from '../core/ip.ts';
+import { type Address, type Cidr, type Family, formatCidr } from '../core/ip.ts';
 import type { NodeObject } from '../core/model.ts';
 import { type NodeDescription, type NodeOptions, describeNode } from './node.ts';
 
@@ -9,6 +9,7 @@ export class NodeTracker {
   readonly #options: NodeOptions;
   readonly #families: readonly Family[];
   readonly #interfaceAddresses: () => readonly Address[];
+  readonly #serviceCidrs = new Map<string, readonly Cidr[]>();
   #object: NodeObject | undefined;
   #lastGood: NodeObject | undefined;
 
@@ -27,6 +28,11 @@ export class NodeTracker {
   take(changes: readonly ObjectChange[]): boolean {
     let concerned = false;
     for (const { type, item } of changes) {
+      if (item.kind === 'ServiceCIDR') {
+        concerned = true;
+        if (type === 'set') this.#serviceCidrs.set(item.object.name, item.object.cidrs);
+        else this.#serviceCidrs.delete(item.object.name);
+      }
       if (item.kind !== 'Node' || item.object.name !== this.#options.nodeName) continue;
       concerned = true;
       this.#object = type === 'set' ? item.object : undefined;
@@ -35,11 +41,18 @@ export class NodeTracker {
     return concerned;
   }
 
+  #ranges(): readonly Cidr[] {
+    const ranges = this.#serviceCidrs.values().flatMap((cidrs) => cidrs);
+    const byText = new Map([...ranges].map((cidr) => [formatCidr(cidr), cidr]));
+    return [...byText].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, cidr]) => cidr);
+  }
+
   /** The node as of now. */
   describe(): NodeDescription {
     return describeNode(this.#options, {
       object: this.#object,
       lastGood: this.#lastGood,
+      serviceCidrs: this.#ranges(),
       interfaceAddresses: this.#interfaceAddresses(),
       families: this.#families,
     });

@@ -40,6 +40,8 @@ export interface NodeFacts {
    * deleted, or loses its addresses, under traffic.
    */
   readonly lastGood?: NodeObject | undefined;
+  /** Ranges of all ServiceCIDRs, each once, in a fixed order. */
+  readonly serviceCidrs?: readonly Cidr[];
   /** What the interfaces hold now, loopback included. */
   readonly interfaceAddresses: readonly Address[];
   /** Families the kernel has. */
@@ -87,6 +89,7 @@ export function describeNode(options: NodeOptions, facts: NodeFacts): NodeDescri
     settings: {
       families,
       masqueradeAll: options.masqueradeAll,
+      serviceCidrs: facts.serviceCidrs ?? [],
       countedPorts: options.serviceMetrics ?? 0,
       localTraffic: localTraffic(options.detectLocal, families, podCIDRs),
     },

@@ -44,16 +44,18 @@ export function addProxyCommand(program: Command, output: Output): void {
 async function run(given: Given, output: Output): Promise<void> {
   const loaded = load(given);
   const { settings } = loaded;
-  if (settings.version !== 'false') {
+  if (settings.version === 'true' || settings.version === 'raw') {
     output.out(`switchyard ${packageJson.version}, in the manner of kube-proxy v1.36.2\n`);
   } else if (settings.writeConfigTo !== '') {
     await writeAtomically(settings.writeConfigTo, printYaml(settings));
   } else if (settings.cleanup) {
     await removeRules(output);
   } else if (settings.initOnly) {
-    await setUp(loaded, openLog(loaded, output));
+    await setUp(loaded, openLog(loaded, output), stopSignal());
   } else {
-    await serveUntilStopped(given, loaded, output);
+    let next: Loaded | undefined = loaded;
+    const stop = stopSignal();
+    while (next !== undefined) next = await serveUntilChanged(given, next, output, stop);
   }
 }
 
@@ -74,7 +76,8 @@ function openLog({ settings }: LoadedConfig, output: Output): Log {
   return new Log({ format, verbosity, vmodule, write, time: () => new Date(), pid: process.pid });
 }
 
-async function serveUntilStopped(given: Given, first: Loaded, output: Output): Promise<void> {
+/** Aborts when the process is told to stop. */
+function stopSignal(): AbortSignal {
   const stop = new AbortController();
   for (const name of ['SIGTERM', 'SIGINT'] as const) {
     process.once(name, () => {
@@ -83,8 +86,7 @@ async function serveUntilStopped(given: Given, first: Loaded, output: Output): P
       setTimeout(() => process.exit(0), STOP_MS).unref();
     });
   }
-  let next: Loaded | undefined = first;
-  while (next !== undefined) next = await serveUntilChanged(given, next, output, stop.signal);
+  return stop.signal;
 }
 
 /** Serves as configured. Resolves to another configuration to go on with, or `undefined` when it was stopped. */

@@ -30,10 +30,10 @@ export async function serve(loaded: LoadedConfig, log: Log, signal: AbortSignal)
 }
 
 /** Does what needs full privileges, so that a later process can do with CAP_NET_ADMIN (`--init-only`). */
-export async function setUp(loaded: LoadedConfig, log: Log): Promise<void> {
+export async function setUp(loaded: LoadedConfig, log: Log, signal: AbortSignal): Promise<void> {
   await using stack = new AsyncDisposableStack();
   const { config, machine } = openMachine(loaded, log, stack);
-  initialise(config, machine);
+  await initialise(config, machine, signal);
 }
 
 function openMachine(

@@ -28,6 +28,8 @@ export interface PlaneSettings {
    * are reasonable: in nftables mode reading takes time with the square of their number.
    */
   readonly countedPorts: number;
+  /** Ranges that cluster IPs are taken from; what no Service has of them leads nowhere. */
+  readonly serviceCidrs: readonly Cidr[];
   /** Per family; absent: nothing is known to be local, so cluster-IP traffic keeps its source. */
   readonly localTraffic: { readonly [F in Family]?: LocalTraffic };
 }

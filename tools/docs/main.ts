@@ -1,9 +1,13 @@
 /** Writes the documentation that is generated from tables of the sources. */
 import { writeFileSync } from 'node:fs';
+import { renderMetricsDocs } from '../../src/agent/metrics/docs.ts';
 import { renderFlagsDocs } from './flags.ts';
 
 /** Files, relative to the root of the repository, and what they are to hold. */
-const FILES = [{ file: 'docs/flags.md', render: renderFlagsDocs }] as const;
+const FILES = [
+  { file: 'docs/flags.md', render: renderFlagsDocs },
+  { file: 'docs/metrics.md', render: renderMetricsDocs },
+] as const;
 
 const ROOT = new URL('../../', import.meta.url);
 

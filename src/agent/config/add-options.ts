@@ -1,6 +1,6 @@
 /** The options of the table as options of a command. */
 import { type Command, Option as CommandOption } from 'commander';
-import { type Key, OPTIONS, SECTIONS, formatValue } from './options.ts';
+import { KEYS, type Key, OPTIONS, SECTIONS, formatValue } from './options.ts';
 
 /**
  * Adds every flag to a command. Its arguments must go through `normaliseFlags` before. The help shows the
@@ -31,8 +31,17 @@ function commandOption(key: Key, flag: string): CommandOption {
   const { short, help, deprecated, ignored, type } = OPTIONS[key];
   const names = short === undefined ? `--${flag}` : `-${short}, --${flag}`;
   const words = type.words === undefined ? '' : `: ${type.words.join(', ')}`;
-  const option = new CommandOption(`${names} <${type.name}>`, help + words + defaultNote(key));
+  const option = new CommandOption(
+    `${names} <${type.name}>`,
+    help + words + sharedNote(flag) + defaultNote(key),
+  );
   return deprecated === undefined && ignored === undefined ? option : option.hideHelp();
+}
+
+/** The flag stands in the section of one mode, but counts in another one, too. */
+function sharedNote(flag: string): string {
+  const isShared = KEYS.some((key) => OPTIONS[key].sharesFlag === flag);
+  return isShared ? '; in nftables mode, too' : '';
 }
 
 function defaultNote(key: Key): string {

@@ -10,7 +10,7 @@ import type { LoadedConfig } from './load.ts';
 import type { PlaneMode } from './option.ts';
 import type { Settings } from './options.ts';
 import { PERIODS } from './options/modes.ts';
-import { JSON_CONTENT } from './options/process.ts';
+import { JSON_CONTENT, WATCH_LIST } from './options/process.ts';
 import type { VModule } from './value-types.ts';
 
 /** How traffic of the node's own pods is recognised (kube-proxy: detectLocalMode). */
@@ -33,9 +33,8 @@ export type ObjectSource =
       /** URL that takes the place of the one in the kubeconfig. */
       readonly master: string | undefined;
       readonly contentType: 'json' | 'protobuf';
-      /** Requests a second; `undefined`: any number. */
-      readonly qps: number | undefined;
-      readonly burst: number;
+      /** Get the first objects through the watch (KEP-3157). */
+      readonly watchList: boolean;
     };
 
 /** Connection tracking. 0: as the kernel has it. Times are in milliseconds. */
@@ -54,7 +53,6 @@ export interface LoggingConfig {
   readonly format: 'text' | 'json';
   readonly verbosity: number;
   readonly vmodule: readonly VModule[];
-  readonly flushMs: number;
 }
 
 /** Settings of ipvs mode only. 0: as the kernel has it. Times are in milliseconds. */
@@ -83,7 +81,7 @@ export interface AgentConfig {
   readonly coalesceMs: number;
   /** Longest time until a disturbance by others is looked into, in milliseconds. */
   readonly verifyMs: number;
-  /** Longest time between two comparisons of everything, in milliseconds. */
+  /** A change that waits for the kernel twice as long makes the node unhealthy, in milliseconds. */
   readonly syncPeriodMs: number;
   /** kube-proxy's least time between two programming runs, in milliseconds, if the user wants one. */
   readonly minSyncPeriodMs: number | undefined;
@@ -101,16 +99,11 @@ export interface AgentConfig {
   readonly oomScoreAdj: number;
   readonly conntrack: ConntrackConfig;
   readonly logging: LoggingConfig;
-  readonly featureGates: Readonly<Record<string, boolean>>;
   /** Bit of the packet mark that asks for masquerading, 0 to 31; nftables mode uses none. */
   readonly masqueradeBit: number;
   readonly ipvs: IpvsConfig;
   readonly iptables: { readonly localhostNodePorts: boolean };
 }
-
-/** client-go's default for a zero in its configuration, which a flag can set (rest.DefaultQPS, DefaultBurst). */
-const DEFAULT_QPS = 5;
-const DEFAULT_BURST = 10;
 
 /** @param mode - The mode that runs: where the settings say `auto`, the one that was found best. */
 export function agentConfig({ settings, nodeName }: LoadedConfig, mode: PlaneMode): AgentConfig {
@@ -139,25 +132,21 @@ export function agentConfig({ settings, nodeName }: LoadedConfig, mode: PlaneMod
       format: settings.logFormat,
       verbosity: settings.verbosity,
       vmodule: settings.vmodule,
-      flushMs: settings.logFlushFrequency,
     },
-    featureGates: settings.featureGates,
     ipvs: ipvs(settings),
     iptables: { localhostNodePorts: settings.iptablesLocalhostNodePorts },
   };
 }
 
 function objectSource(settings: Settings): ObjectSource {
-  const { manifests, kubeconfig, master, contentType, qps, burst } = settings;
+  const { manifests, kubeconfig, master, contentType, featureGates } = settings;
   if (manifests !== '') return { kind: 'manifests', path: manifests };
-  const rate = qps === 0 ? DEFAULT_QPS : qps;
   return {
     kind: 'api',
     kubeconfig: kubeconfig === '' ? undefined : kubeconfig,
     master: master === '' ? undefined : master,
     contentType: contentType === JSON_CONTENT ? 'json' : 'protobuf',
-    qps: rate < 0 ? undefined : rate,
-    burst: burst === 0 ? DEFAULT_BURST : burst,
+    watchList: featureGates[WATCH_LIST] ?? true,
   };
 }
 

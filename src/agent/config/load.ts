@@ -3,6 +3,7 @@ import { AgentError } from '../errors.ts';
 import { isIPv6, withPort } from './addresses.ts';
 import type { Fault } from './fault.ts';
 import { type Draft, type Key, OPTIONS, type Settings, put, withDefaults } from './options.ts';
+import { WATCH_LIST } from './options/process.ts';
 import { HEALTHZ_PORT, METRICS_PORT } from './options/serving.ts';
 import { readDocuments } from './read-documents.ts';
 import { type Reading, readFields, readFlags } from './sources.ts';
@@ -177,7 +178,8 @@ function deprecations({ names }: Reading): readonly string[] {
 }
 
 function gateWarnings({ featureGates }: Settings): readonly string[] {
-  const gates = GATES.format(featureGates);
+  const { [WATCH_LIST]: _, ...others } = featureGates;
+  const gates = GATES.format(others);
   return gates === '' ? [] : [`Feature gates have no effect here: ${gates}.`];
 }
 

@@ -155,26 +155,28 @@ export const GATES: ValueType<Readonly<Record<string, boolean>>> = {
     return readGates(pairs);
   },
   decode: (value) => (isRecord(value) ? readGates(Object.entries(value)) : undefined),
-  encode: (gates) => Object.fromEntries(sortedEntries(gates)),
+  encode: (gates) => gates,
   format: (gates) =>
-    sortedEntries(gates)
+    Object.entries(gates)
       .map(([name, on]) => `${name}=${on}`)
       .join(','),
 };
 
+/** Sorted by name, as Go writes maps. Of a name that is there twice, the last one counts. */
 function readGates(
   pairs: readonly (readonly [string, unknown])[],
 ): Readonly<Record<string, boolean>> | undefined {
-  const gates: Record<string, boolean> = {};
+  const gates: (readonly [string, boolean])[] = [];
   for (const [name, on] of pairs) {
     if (typeof on !== 'boolean') return undefined;
-    gates[name] = on;
+    gates.push([name, on]);
   }
-  return gates;
+  return Object.fromEntries(gates.toSorted(([one], [other]) => compareText(one, other)));
 }
 
-function sortedEntries(gates: Readonly<Record<string, boolean>>): readonly [string, boolean][] {
-  return Object.entries(gates).toSorted(([a], [b]) => (a < b ? -1 : 1));
+function compareText(one: string, other: string): number {
+  if (one === other) return 0;
+  return one < other ? -1 : 1;
 }
 
 /** Verbosity of single source files. */

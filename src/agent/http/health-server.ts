@@ -21,7 +21,7 @@ export interface HealthServerOptions {
 }
 
 /** Paths of the health port. */
-export type HealthQuestion = 'healthz' | 'livez';
+type HealthQuestion = 'healthz' | 'livez';
 
 type MakeAnswer = (report: HealthReport, zoneMinutes: number) => Answer;
 

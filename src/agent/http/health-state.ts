@@ -3,7 +3,7 @@ import type { Clock, WallTime } from '../../core/clock.ts';
 import type { Family } from '../../core/ip.ts';
 
 /** Health of what serves one family. Times are in milliseconds since 1970. */
-export interface FamilyHealth {
+interface FamilyHealth {
   readonly family: Family;
   readonly lastUpdated: number;
   readonly isHealthy: boolean;

@@ -10,7 +10,7 @@ import { pathOf, readText } from './request.ts';
 import { dualStack, type Handle, Listener, type ListenerEvents } from './server.ts';
 
 /** Metrics as text. */
-export interface Exposition {
+interface Exposition {
   readonly contentType: string;
   readonly body: string;
 }

@@ -60,7 +60,7 @@ export interface ListenerOptions {
 }
 
 /** Time between two attempts to have a port, in milliseconds (kube-proxy: the same). */
-export const RETRY_MS = 5000;
+const RETRY_MS = 5000;
 
 /** Longest headers of a request, in bytes. Probes and scrapers send some hundred. */
 const MAX_HEADER_BYTES = 8192;
@@ -200,6 +200,7 @@ export class Listener implements AsyncDisposable {
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { status, headers, body } = await this.#answer(request);
     const { socket } = request;
+    // Counting an answer for a connection that is gone would keep it for ever.
     if (socket.destroyed) return;
     const bytes = typeof body === 'string' ? Buffer.from(body) : body;
     const waiting = request.method === 'HEAD' ? 0 : bytes.length;

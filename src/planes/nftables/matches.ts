@@ -1,5 +1,5 @@
 /** Building blocks of rules: loading fields into registers, and the matches and ends that rules share. */
-import { type Family, addressLength, packAddress } from '../../core/ip.ts';
+import { type Cidr, type Family, addressLength, packAddress } from '../../core/ip.ts';
 import type { LocalTraffic } from '../../core/node.ts';
 import type { Expression, Register } from '../../kernel/nftables/expressions.ts';
 import { bytesOf, packNumber } from './keys.ts';
@@ -157,25 +157,10 @@ export function fromThisNode(): readonly Expression[] {
 }
 
 /** The packet comes from a pod of this node (`eq`), or does not (`neq`). */
-export function matchLocal(
-  family: Family,
-  local: LocalTraffic,
-  op: 'eq' | 'neq',
-): readonly Expression[] {
+export function matchLocal(local: LocalTraffic, op: 'eq' | 'neq'): readonly Expression[] {
   switch (local.kind) {
-    case 'cidr': {
-      const { address, prefix } = local.cidr;
-      const network = new Uint8Array(addressLength(family));
-      packAddress(address, network, 0);
-      const mask = network.map(
-        (_, index) => 0xff << (8 - Math.min(8, Math.max(0, prefix - index * 8))),
-      );
-      return [
-        ...new Loader(family).address('saddr').expressions,
-        { kind: 'bitwise', from: 0, to: 0, mask, xor: new Uint8Array(network.length) },
-        { kind: 'cmp', op, from: 0, value: network },
-      ];
-    }
+    case 'cidr':
+      return matchCidr('saddr', local.cidr, op);
     case 'interface':
       return matchInterface(op, interfaceName(local.name));
     case 'interfacePrefix':
@@ -184,6 +169,24 @@ export function matchLocal(
     default:
       return local satisfies never;
   }
+}
+
+/** The source or destination is in the range (`eq`), or is not (`neq`). */
+export function matchCidr(
+  of: 'saddr' | 'daddr',
+  { family, address, prefix }: Cidr,
+  op: 'eq' | 'neq',
+): readonly Expression[] {
+  const network = new Uint8Array(addressLength(family));
+  packAddress(address, network, 0);
+  const mask = network.map(
+    (_, index) => 0xff << (8 - Math.min(8, Math.max(0, prefix - index * 8))),
+  );
+  return [
+    ...new Loader(family).address(of).expressions,
+    { kind: 'bitwise', from: 0, to: 0, mask, xor: new Uint8Array(network.length) },
+    { kind: 'cmp', op, from: 0, value: network },
+  ];
 }
 
 function matchInterface(op: 'eq' | 'neq', value: Uint8Array): readonly Expression[] {

@@ -28,6 +28,7 @@ import {
   fromThisNode,
   isProtocol,
   isTranslated,
+  matchCidr,
   matchLocal,
   number,
   verdict,
@@ -93,8 +94,8 @@ export function staticChains(
   return [
     { name: CHAINS.refuse, rules: refuseRules() },
     { name: CHAINS.insideService, rules: insideServiceRules(family) },
-    { name: CHAINS.inside, rules: insideRules(family, settings.localTraffic[family]) },
-    { name: CHAINS.services, rules: servicesRules(family) },
+    { name: CHAINS.inside, rules: insideRules(settings.localTraffic[family]) },
+    { name: CHAINS.services, rules: servicesRules(family, settings) },
     { name: CHAINS.remember, rules: rememberRules(family, sticky) },
     { name: CHAINS.masquerading, rules: masqueradingRules(family, settings) },
     base(CHAINS.prerouting, 'prerouting', [
@@ -112,7 +113,7 @@ export function staticChains(
 }
 
 /** The way of the first packet of every connection. */
-function servicesRules(family: Family): readonly Rule[] {
+function servicesRules(family: Family, { serviceCidrs }: PlaneSettings): readonly Rule[] {
   return [
     {
       comment: 'source ranges',
@@ -142,16 +143,23 @@ function servicesRules(family: Family): readonly Rule[] {
         verdict('goto', CHAINS.refuse),
       ],
     },
+    // Sent on, such a packet could come back by the default route.
+    ...serviceCidrs
+      .filter((cidr) => cidr.family === family)
+      .map((cidr) => ({
+        comment: 'an address for Services that no Service has',
+        expressions: [...matchCidr('daddr', cidr, 'eq'), DROP_IT],
+      })),
   ];
 }
 
-function insideRules(family: Family, local: LocalTraffic | undefined): readonly Rule[] {
+function insideRules(local: LocalTraffic | undefined): readonly Rule[] {
   const goto = verdict('goto', CHAINS.insideService);
   const rules: Rule[] = [];
   if (local !== undefined) {
     rules.push({
       comment: 'from a pod of this node',
-      expressions: [...matchLocal(family, local, 'eq'), goto],
+      expressions: [...matchLocal(local, 'eq'), goto],
     });
   }
   rules.push({ comment: 'from this node', expressions: [...fromThisNode(), goto] });
@@ -251,7 +259,7 @@ function masqueradingRules(family: Family, settings: PlaneSettings): readonly Ru
   } else if (local !== undefined) {
     rules.push({
       comment: 'cluster IPs: all but pods of this node',
-      expressions: [...matchLocal(family, local, 'neq'), ...toClusterIp],
+      expressions: [...matchLocal(local, 'neq'), ...toClusterIp],
     });
   }
   for (const [name, protocol] of PROTOCOLS) {

@@ -14,10 +14,12 @@ import type { KubeObject } from './objects.ts';
 export interface Setup {
   /** The Node object. */
   readonly node: KubeObject;
-  /** Flags of `switchyard proxy`, named in camel case. */
+  /** Flags of `switchyard proxy`, without dashes. */
   readonly flags: Readonly<Record<string, string>>;
   /** How many Service ports are counted. */
   readonly countedPorts: number;
+  /** Ranges of ServiceCIDRs. */
+  readonly serviceCidrs: readonly string[];
 }
 
 export interface ObjectChanges {

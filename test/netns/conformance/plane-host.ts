@@ -12,7 +12,7 @@ import { decodeEndpointSlice } from '../../../src/core/decode/endpoint-slice.ts'
 import { decodeNode } from '../../../src/core/decode/node.ts';
 import { decodeService } from '../../../src/core/decode/service.ts';
 import { staleUdpFlows } from '../../../src/core/flows.ts';
-import { parseAddress } from '../../../src/core/ip.ts';
+import { parseAddress, parseCidr } from '../../../src/core/ip.ts';
 import type { Route, RouteChange } from '../../../src/core/route.ts';
 import { RouteTable } from '../../../src/core/route-table.ts';
 import { configOf } from '../../lab/agent-config.ts';
@@ -36,7 +36,7 @@ const planner = new Planner(
 /** Routes that no object asks for. */
 const extraRoutes = new RouteTable();
 
-function describe({ node, flags }: Setup): NodeDescription {
+function describe({ node, flags, serviceCidrs }: Setup): NodeDescription {
   const config = configOf({ manifests: '.', 'hostname-override': node.metadata.name, ...flags });
   const interfaceAddresses = Object.values(networkInterfaces())
     .flatMap((addresses) => addresses ?? [])
@@ -46,6 +46,7 @@ function describe({ node, flags }: Setup): NodeDescription {
     object: decodeNode(node).object,
     interfaceAddresses,
     families: ['IPv4', 'IPv6'],
+    serviceCidrs: serviceCidrs.map(parseCidr).filter((cidr) => cidr !== undefined),
   });
 }
 

@@ -25,6 +25,7 @@ export const defaultSetup: Setup = {
   node: node('zone-a'),
   flags: { 'cluster-cidr': `${clusterCidr.IPv4},${clusterCidr.IPv6}` },
   countedPorts: 0,
+  serviceCidrs: [],
 };
 
 export class World {

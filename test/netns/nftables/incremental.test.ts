@@ -15,15 +15,22 @@ import { openKernelIo } from '../../../src/kernel/koffi-io.ts';
 import { openNftablesPlane } from '../../../src/planes/nftables/plane.ts';
 import type { DataPlane, ProgrammedFrontend } from '../../../src/planes/plane.ts';
 import { inNamespace } from '../../lab/in-namespace.ts';
+import { parseCidr } from '../../../src/core/ip.ts';
 import { SETTINGS } from './routes.ts';
 import { type ObjectEvent, arbitraryBatches, initialView } from '../../property/arbitraries.ts';
 
 /** No place, too few, enough for all Service ports there are. */
 const ENOUGH = 1000;
+const RANGES = ['10.96.0.0/12', 'fd00:96::/108'].map((text) => {
+  const cidr = parseCidr(text);
+  assert.ok(cidr !== undefined);
+  return cidr;
+});
 const arbitrarySettings: fc.Arbitrary<PlaneSettings> = fc.record({
   families: fc.constant(SETTINGS.families),
   masqueradeAll: fc.boolean(),
   countedPorts: fc.constantFrom(0, 2, ENOUGH),
+  serviceCidrs: fc.subarray([...RANGES]),
   localTraffic: fc.constant({}),
 });
 

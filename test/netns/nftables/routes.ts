@@ -9,6 +9,7 @@ import type { Endpoint, Route } from '../../../src/core/route.ts';
 export const SETTINGS: PlaneSettings = {
   families: ['IPv4', 'IPv6'],
   masqueradeAll: false,
+  serviceCidrs: [],
   countedPorts: 0,
   localTraffic: {},
 };

@@ -169,6 +169,7 @@ export const VIEW: NodeView = {
 export const SETTINGS: PlaneSettings = {
   families: ['IPv4'],
   masqueradeAll: false,
+  serviceCidrs: [],
   countedPorts: 0,
   localTraffic: {},
 };

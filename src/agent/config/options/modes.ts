@@ -13,7 +13,8 @@ const MARK_BIT = between(0, 31);
 const DEFAULT_MARK_BIT = 14;
 const SYNC_MS = 30_000;
 
-const SYNC_HELP = 'longest time between two comparisons of everything';
+const SYNC_HELP =
+  'a change that waits for the kernel twice as long makes the node unhealthy; nothing is written again periodically';
 const MIN_SYNC_HELP = 'shortest time between two programming runs; 0: --coalesce-window';
 const MASQUERADE_HELP = 'masquerade all traffic to cluster IPs';
 
@@ -27,7 +28,7 @@ export const MODE = {
     default: 'auto',
     flag: 'proxy-mode',
     field: 'mode',
-    help: 'data plane; auto or empty: the best one that the node supports',
+    help: 'data plane (auto or empty: the best one that the node supports)',
   }),
 };
 

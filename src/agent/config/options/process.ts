@@ -15,9 +15,12 @@ import {
   textType,
 } from '../value-types.ts';
 
-/** Content types of Kubernetes objects. */
-export const PROTOBUF = 'application/vnd.kubernetes.protobuf';
+const PROTOBUF = 'application/vnd.kubernetes.protobuf';
+/** Content type of objects in JSON. */
 export const JSON_CONTENT = 'application/json';
+
+/** The feature gate that is looked at. */
+export const WATCH_LIST = 'WatchListClient';
 
 const UNUSED_ID = 'kube-proxy inherits it from a library and does not use it either';
 
@@ -56,7 +59,7 @@ export const PROCESS = {
     default: 'false',
     flag: 'version',
     withFile: 'honoured',
-    help: 'print the version and exit; vX.Y.Z: report that version instead of the own one',
+    help: 'print the version and exit; vX.Y.Z, which kube-proxy reports as its own version, has no effect',
   }),
   bootIdFile: option({
     type: STRING,
@@ -79,10 +82,12 @@ export const PROCESS = {
     default: {},
     flag: 'feature-gates',
     field: 'featureGates',
-    help: 'feature gates of kube-proxy',
-    ignored: 'no behaviour hangs on a gate; gates that are set are named in a warning',
+    help: `feature gates of kube-proxy. ${WATCH_LIST} (default true) gets the first objects through the watch; the others have no effect, and those that are set are named in a warning`,
   }),
 };
+
+const FEW_REQUESTS =
+  'there are four watches, whose retries back off, and Events, which have a pace of their own';
 
 /** How the API server is reached. */
 export const API = {
@@ -118,7 +123,8 @@ export const API = {
     flag: 'kube-api-qps',
     field: 'clientConnection.qps',
     zeroIsDefault: true,
-    help: 'requests a second to the API server; less than 0: any number',
+    help: 'requests a second to the API server',
+    ignored: FEW_REQUESTS,
   }),
   burst: option({
     type: INT32,
@@ -128,6 +134,7 @@ export const API = {
     zeroIsDefault: true,
     rule: NOT_NEGATIVE,
     help: 'requests to the API server that may come at once',
+    ignored: FEW_REQUESTS,
   }),
   master: option({
     type: textType('URL'),

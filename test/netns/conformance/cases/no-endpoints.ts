@@ -1,5 +1,5 @@
 /** Services without endpoints are refused at once, on every kind of frontend. */
-import { nodeAddress } from '../../../lab/topology.ts';
+import { nodeAddress, servers } from '../../../lab/topology.ts';
 import type { ConformanceCase, Expectation } from '../case.ts';
 import { service, slice, type ServiceOptions } from '../objects.ts';
 import type { Place } from '../place.ts';
@@ -67,6 +67,34 @@ export const noEndpoints: readonly ConformanceCase[] = [
         expect: allRefuse(at),
       },
     ],
+  },
+  {
+    name: 'what no Service has of a Service range leads nowhere',
+    steps: (at) => {
+      const address = servers['pod-c'].address[at.family];
+      const direct = { from: ['client', 'pod-a', 'node'], to: [address, 8080] } as const;
+      const served: Expectation = {
+        from: everywhere,
+        to: [at.clusterIP(), 80],
+        reaches: ['pod-c'],
+      };
+      return [
+        {
+          set: [service(at), slice(at, ['pod-c'])],
+          expect: [{ ...direct, reaches: ['pod-c'] }, served],
+        },
+        {
+          when: 'the address of an endpoint is in such a range',
+          setup: { serviceCidrs: ['10.244.2.8/29', 'fd00:244:2::10/125'] },
+          expect: [{ ...direct, fails: 'timeout' }, served],
+        },
+        {
+          when: 'the range is gone',
+          setup: { serviceCidrs: ['10.244.2.0/29', 'fd00:244:2::/125'] },
+          expect: [{ ...direct, reaches: ['pod-c'] }, served],
+        },
+      ];
+    },
   },
   {
     name: 'a port without endpoints is refused while another port of the Service is served',

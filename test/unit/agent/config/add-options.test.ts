@@ -73,7 +73,7 @@ test('the help shows what has an effect, in groups, with defaults', () => {
     '--healthz-port',
     '--source-vip',
     '--boot-id-file',
-    '--feature-gates',
+    '--kube-api-qps',
     'Windows:',
   ])
     assert.ok(!help.includes(text), text);

@@ -15,8 +15,7 @@ test('without flags, the daemon does what kube-proxy does by default', () => {
       kubeconfig: undefined,
       master: undefined,
       contentType: 'protobuf',
-      qps: 5,
-      burst: 10,
+      watchList: true,
     },
     nodeName: 'host-1',
     mode: 'nftables',
@@ -44,8 +43,7 @@ test('without flags, the daemon does what kube-proxy does by default', () => {
       udpMs: 0,
       udpStreamMs: 0,
     },
-    logging: { format: 'text', verbosity: 0, vmodule: [], flushMs: 5000 },
-    featureGates: {},
+    logging: { format: 'text', verbosity: 0, vmodule: [] },
     masqueradeBit: 14,
     ipvs: { scheduler: 'rr', excludeCidrs: [], strictArp: false, tcpMs: 0, tcpFinMs: 0, udpMs: 0 },
     iptables: { localhostNodePorts: true },
@@ -59,24 +57,19 @@ test('manifests take the place of the API server', () => {
   });
 });
 
-test('the API server is reached as flags say; zero is the default and less than zero no limit', () => {
+test('the API server is reached as flags say', () => {
   const flags = {
     kubeconfig: '/k',
     master: 'https://a',
     'kube-api-content-type': 'application/json',
+    'feature-gates': 'WatchListClient=false',
   };
-  const zero = config({ ...flags, 'kube-api-qps': '0', 'kube-api-burst': '0' }).source;
-  const common = {
+  assert.deepEqual(config(flags).source, {
     kind: 'api',
     kubeconfig: '/k',
     master: 'https://a',
     contentType: 'json',
-    burst: 10,
-  };
-  assert.deepEqual(zero, { ...common, qps: 5 });
-  assert.deepEqual(config({ ...flags, 'kube-api-qps': '-1' }).source, {
-    ...common,
-    qps: undefined,
+    watchList: false,
   });
 });
 

@@ -185,7 +185,7 @@ test('a flag that cannot be used is refused with what it may be', () => {
     [{ 'hostname-override': 'a_b' }, /^--hostname-override must be .*, not "a_b"/],
     [{ 'verify-interval': '0' }, /^--verify-interval must be more than 0/],
     [{ 'coalesce-window': '-1ms' }, /^--coalesce-window must be 0 or more/],
-    [{ 'service-metrics': '-1' }, /^--service-metrics must be 0 or more/],
+    [{ 'service-metrics': '-1' }, /^--service-metrics must be from 0 to 2000/],
   ];
   for (const [flags, message] of cases)
     assert.match(

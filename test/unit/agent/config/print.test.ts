@@ -40,12 +40,13 @@ test('configz shows what is kept for one mode only in its section', () => {
     'ipvs-sync-period': '7s',
   });
   const sections = (mode: 'nftables' | 'ipvs' | 'iptables'): readonly unknown[] => {
-    const { 'kubeproxy.config.k8s.io': config } = JSON.parse(printConfigz(settings, mode));
-    const { iptables, ipvs, nftables } = config;
+    const config = parseDocument(printConfigz(settings, mode));
+    const values = (name: string, ...fields: readonly string[]): readonly unknown[] =>
+      fields.map((field) => config.getIn(['kubeproxy.config.k8s.io', name, field]));
     return [
-      [iptables.masqueradeAll, iptables.syncPeriod, iptables.minSyncPeriod],
-      [ipvs.syncPeriod, ipvs.minSyncPeriod],
-      [nftables.masqueradeAll, nftables.syncPeriod, nftables.minSyncPeriod],
+      values('iptables', 'masqueradeAll', 'syncPeriod', 'minSyncPeriod'),
+      values('ipvs', 'syncPeriod', 'minSyncPeriod'),
+      values('nftables', 'masqueradeAll', 'syncPeriod', 'minSyncPeriod'),
     ];
   };
   assert.deepEqual(sections('iptables'), [
@@ -170,7 +171,7 @@ const OWN_FIELDS = some<unknown>({
   manifests: words,
   ipFamilies: fc.subarray(['IPv4', 'IPv6']),
   coalesceWindow: duration,
-  serviceMetrics: int,
+  serviceMetrics: fc.integer({ min: 0, max: 2000 }),
 });
 
 test('settings that are written to a file and read again are the same', () => {

@@ -14,23 +14,24 @@ test('the text of a file is read', () => {
   assert.equal(readConfigFile(path), 'mode: ä\n');
 });
 
+function refused(name: string, reason: RegExp): void {
+  assert.throws(
+    () => readConfigFile(name),
+    (error) => {
+      assert.ok(error instanceof AgentError, String(error));
+      assert.equal(error.code, 'SY_CONFIG_UNREADABLE');
+      assert.ok(error.message.includes(`The configuration file ${name} `));
+      assert.match(error.message, reason);
+      return true;
+    },
+  );
+}
+
 test('what is no readable text is refused with the path and the reason', () => {
   using folder = mkdtempDisposableSync(join(tmpdir(), 'switchyard-'));
   const path = join(folder.path, 'config');
   const pipe = join(folder.path, 'pipe');
   execFileSync('mkfifo', [pipe]);
-  const refused = (name: string, reason: RegExp): void => {
-    assert.throws(
-      () => readConfigFile(name),
-      (error) => {
-        assert.ok(error instanceof AgentError, String(error));
-        assert.equal(error.code, 'SY_CONFIG_UNREADABLE');
-        assert.ok(error.message.includes(`The configuration file ${name} `));
-        assert.match(error.message, reason);
-        return true;
-      },
-    );
-  };
   refused(path, /does not exist\. Correct the path/);
   refused(folder.path, /is not a regular file/);
   refused(pipe, /is not a regular file/);

@@ -45,11 +45,10 @@ class TestClock implements Clock {
           if (this.has(ms)) resolve();
         };
       });
-    for (const timer of [...this.#timers]) {
-      if (timer.ms !== ms) continue;
-      this.#timers.delete(timer);
-      timer.run();
-    }
+    // What they start is for the next call.
+    const due = [...this.#timers].filter((timer) => timer.ms === ms);
+    for (const timer of due) this.#timers.delete(timer);
+    for (const timer of due) timer.run();
   }
 }
 
@@ -66,16 +65,16 @@ interface World {
 
 function follow(context: TestContext, folder: string, path: string, loaded: string): World {
   const clock = new TestClock();
-  let count = 0;
-  const watcher = new ConfigWatcher({ path, loaded, onChange: () => count++, clock });
+  const told: true[] = [];
+  const watcher = new ConfigWatcher({ path, loaded, onChange: () => told.push(true), clock });
   context.after(() => {
     watcher.close();
   });
   const change = async (): Promise<void> => {
-    const before = count;
-    while (count === before) await clock.fire(SETTLE_MS);
+    const before = told.length;
+    while (told.length === before) await clock.fire(SETTLE_MS);
   };
-  return { folder, path, clock, count: () => count, change, watcher };
+  return { folder, path, clock, count: () => told.length, change, watcher };
 }
 
 /** A file that says `one` and was loaded. */
