@@ -56,24 +56,31 @@ export function probeNftables(io: KernelIo): readonly Capability[] {
     return [failed('nf_tables', error)];
   }
   try {
-    const generation = attempt('nf_tables', `generation readable`, () => socket.generation());
-    if (!generation.ok) return [generation];
+    const tables = attempt('nf_tables', 'CONFIG_NF_TABLES', () => {
+      tryRule(socket, []);
+    });
+    // Without tables nothing else can be tried.
+    if (!tables.ok) return [tables];
     return [
-      generation,
+      tables,
       ...FEATURES.map(({ name, option, expressions }) =>
         attempt(name, option, () => {
-          const batch = new NftBatch();
-          batch.addTable('IPv4', PROBE_TABLE);
-          batch.addChain('IPv4', PROBE_TABLE, { name: 'probe' });
-          batch.addRule('IPv4', PROBE_TABLE, 'probe', expressions);
-          batch.deleteTable('IPv4', PROBE_TABLE);
-          socket.commit(batch);
+          tryRule(socket, expressions);
         }),
       ),
     ];
   } finally {
     socket.close();
   }
+}
+
+function tryRule(socket: NftSocket, expressions: readonly Expression[]): void {
+  const batch = new NftBatch();
+  batch.addTable('IPv4', PROBE_TABLE);
+  batch.addChain('IPv4', PROBE_TABLE, { name: 'probe' });
+  batch.addRule('IPv4', PROBE_TABLE, 'probe', expressions);
+  batch.deleteTable('IPv4', PROBE_TABLE);
+  socket.commit(batch);
 }
 
 function attempt(name: string, detail: string, run: () => unknown): Capability {
