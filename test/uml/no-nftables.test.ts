@@ -1,7 +1,7 @@
 /** The proxy on a kernel without nf_tables for IPv4 and IPv6. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { shop } from '../e2e/proxy/manifests.ts';
+import { shop } from '../lab/manifests.ts';
 import { NodeUnderTest } from '../e2e/proxy/node-under-test.ts';
 import { skipOutsideUml } from '../lab/uml/inside.ts';
 

@@ -7,6 +7,7 @@ export const SOCKET_TYPE = 0x80003;
 /** Netlink protocols. */
 export const NETLINK_ROUTE = 0;
 export const NETLINK_NETFILTER = 12;
+export const NETLINK_GENERIC = 16;
 
 export const SOL_SOCKET = 1;
 /** Options of SOL_SOCKET. SO_RCVTIMEO is the old one (a timeval of two longs), valid on 64-bit machines. */
@@ -14,7 +15,7 @@ export const SO = { SNDBUF: 7, RCVBUF: 8, RCVTIMEO: 20, SNDBUFFORCE: 32, RCVBUFF
 
 export const SOL_NETLINK = 270;
 /** Options of SOL_NETLINK. */
-export const NETLINK_OPTION = { CAP_ACK: 10, EXT_ACK: 11 } as const;
+export const NETLINK_OPTION = { CAP_ACK: 10, EXT_ACK: 11, GET_STRICT_CHK: 12 } as const;
 
 /** Flags of recv(2). */
 export const MSG = { TRUNC: 0x20, DONTWAIT: 0x40 } as const;
@@ -48,6 +49,8 @@ export const NLM_F = {
 
 /** Flag in an attribute's type: it holds attributes. */
 export const NLA_F_NESTED = 0x8000;
+/** Flag in an attribute's type, which ipset insists on: its value is in network order. */
+export const NLA_F_NET_BYTEORDER = 0x4000;
 /** The attribute type without NLA_F_NESTED and NLA_F_NET_BYTEORDER. */
 export const NLA_TYPE_MASK = 0x3fff;
 /** Length is 16 bits wide. */

@@ -110,6 +110,10 @@ export class AttributeCursor {
     return this.#bytes.readUInt8(this.#need(1));
   }
 
+  u16(): number {
+    return this.#bytes.readUInt16LE(this.#need(2));
+  }
+
   u16be(): number {
     return this.#bytes.readUInt16BE(this.#need(2));
   }
@@ -124,6 +128,13 @@ export class AttributeCursor {
 
   i32be(): number {
     return this.#bytes.readInt32BE(this.#need(4));
+  }
+
+  /** A number of 32 or 64 bits, as long as the value is; exact up to 2^53. */
+  u32or64(): number {
+    if (this.end - this.start < 8) return this.u32();
+    const low = this.#bytes.readUInt32LE(this.start);
+    return this.#bytes.readUInt32LE(this.start + 4) * 0x1_0000_0000 + low;
   }
 
   /** 64 bits in network order; exact up to 2^53. */

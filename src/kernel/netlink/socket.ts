@@ -23,7 +23,7 @@ const SEND_OVERHEAD = 32;
 
 /** How to open a {@link NetlinkSocket}. */
 export interface NetlinkSocketOptions {
-  /** NETLINK_ROUTE, NETLINK_NETFILTER. */
+  /** NETLINK_ROUTE, NETLINK_NETFILTER, NETLINK_GENERIC. */
   readonly protocol: number;
   /** What error messages call it: `nf_tables`. */
   readonly name: string;
@@ -35,6 +35,8 @@ export interface NetlinkSocketOptions {
   readonly sendBytes?: number;
   /** Room for answers and events that were not received yet. */
   readonly receiveBytes?: number;
+  /** Let the kernel (4.20 and later) filter listings of NETLINK_ROUTE by what the request says. */
+  readonly filtersListings?: boolean;
 }
 
 /** A message of a request that the kernel refused. */
@@ -79,6 +81,9 @@ export class NetlinkSocket {
       // Old kernels lack these two; errors are then told in fewer words.
       io.setsockopt(fd, SOL_NETLINK, NETLINK_OPTION.CAP_ACK, int(1));
       io.setsockopt(fd, SOL_NETLINK, NETLINK_OPTION.EXT_ACK, int(1));
+      if (options.filtersListings === true) {
+        io.setsockopt(fd, SOL_NETLINK, NETLINK_OPTION.GET_STRICT_CHK, int(1));
+      }
       setBuffer(io, fd, SO.SNDBUFFORCE, SO.SNDBUF, options.sendBytes);
       setBuffer(io, fd, SO.RCVBUFFORCE, SO.RCVBUF, options.receiveBytes);
       const limit = io.getsockopt(fd, SOL_SOCKET, SO.SNDBUF) - SEND_OVERHEAD;
@@ -156,6 +161,16 @@ export class NetlinkSocket {
         if (message.sequence === last) return refusals;
       }
     }
+  }
+
+  /**
+   * Sends one message that asks for an acknowledgement and nothing else.
+   * @throws KernelError as the kernel says.
+   */
+  order(bytes: Uint8Array, sequence: number, doing: string): void {
+    const [refusal] = this.exchange(bytes, sequence, sequence, doing);
+    if (refusal === undefined) return;
+    throw systemError(doing, refusal.errno, { extendedAck: refusal.message });
   }
 
   /**

@@ -73,6 +73,11 @@ export class NetlinkWriter {
     this.#view.setUint32(message + 8, sequence, true);
   }
 
+  /** Sets the type of the message at an offset {@link begin} returned. */
+  setType(message: number, type: number): void {
+    this.#view.setUint16(message + 4, type, true);
+  }
+
   /** Sets more flags of the message at an offset {@link begin} returned. */
   addFlags(message: number, flags: number): void {
     this.#view.setUint16(message + 6, this.#bytes.readUInt16LE(message + 6) | flags, true);
@@ -87,6 +92,13 @@ export class NetlinkWriter {
     this.#length += 4;
   }
 
+  /** struct genlmsghdr (linux/genetlink.h): command, version, reserved. */
+  genlmsghdr(command: number, version: number): void {
+    this.#reserve(4);
+    this.#view.setUint32(this.#length, (version << 8) | command, true);
+    this.#length += 4;
+  }
+
   /** Bytes without an attribute around them, padded to 4: fixed headers and copied attributes. */
   raw(value: Uint8Array): void {
     this.#reserve(value.length + 3);
@@ -97,6 +109,13 @@ export class NetlinkWriter {
     this.#reserve(8);
     this.#header(type, 5);
     this.#view.setUint32(this.#length, unsigned(value, 0xff), true);
+    this.#length += 4;
+  }
+
+  u16(type: number, value: number): void {
+    this.#reserve(8);
+    this.#header(type, 6);
+    this.#view.setUint32(this.#length, unsigned(value, 0xffff), true);
     this.#length += 4;
   }
 

@@ -1,10 +1,27 @@
-/** Reading and asking for addresses and links (linux/rtnetlink.h). */
-import { type Address, addressLength, unpackAddress } from '../../core/ip.ts';
-import { malformed } from '../errors.ts';
+/** Addresses and links: reading, asking for and changing them (linux/rtnetlink.h). */
+import {
+  type Address,
+  addressLength,
+  familyOf,
+  packAddress,
+  unpackAddress,
+} from '../../core/ip.ts';
+import { badArgument, malformed } from '../errors.ts';
 import { NLM_F } from '../netlink/constants.ts';
+import { ADDRESS_FAMILY } from '../netlink/inet.ts';
 import { AttributeCursor, type MessageCursor } from '../netlink/reader.ts';
 import type { NetlinkWriter } from '../netlink/writer.ts';
-import { AF, IFA, IFADDRMSG_LENGTH, IFINFOMSG_LENGTH, IFLA, RTM } from './constants.ts';
+import {
+  AF,
+  IFA,
+  IFADDRMSG_LENGTH,
+  IFF,
+  IFINFOMSG_LENGTH,
+  IFLA,
+  IFLA_INFO_KIND,
+  IFNAMSIZ,
+  RTM,
+} from './constants.ts';
 
 /** enum rt_scope_t; `nowhere` and user-defined scopes are not told apart. */
 type AddressScope = 'global' | 'site' | 'link' | 'host' | 'other';
@@ -28,6 +45,8 @@ export interface Link {
   readonly name: string;
   /** Mask of IFF_* (see {@link IFF}). */
   readonly flags: number;
+  /** Its driver: `dummy`, `veth`, …; `undefined` for those that do not say. */
+  readonly kind: string | undefined;
 }
 
 const SCOPES: ReadonlyMap<number, AddressScope> = new Map([
@@ -79,19 +98,85 @@ export function readLink(message: MessageCursor): Link {
   const { bytes, start, end } = message;
   if (end - start < IFINFOMSG_LENGTH) throw malformed('link message without its header');
   let name = '';
+  let kind: string | undefined;
   const attributes = new AttributeCursor(bytes, start + IFINFOMSG_LENGTH, end);
-  while (attributes.next()) if (attributes.type === IFLA.IFNAME) name = attributes.string();
-  return { index: bytes.readInt32LE(start + 4), name, flags: bytes.readUInt32LE(start + 8) };
+  while (attributes.next()) {
+    if (attributes.type === IFLA.IFNAME) name = attributes.string();
+    else if (attributes.type === IFLA.LINKINFO) {
+      const info = attributes.nested();
+      while (info.next()) if (info.type === IFLA_INFO_KIND) kind = info.string();
+    }
+  }
+  const flags = bytes.readUInt32LE(start + 8);
+  return { index: bytes.readInt32LE(start + 4), name, flags, kind };
 }
 
-/** Asks for all addresses, or all links. */
+/**
+ * Asks for all addresses, or all links.
+ * @param link Index of the link whose addresses are wanted; a socket that does not filter gets all.
+ */
 export function writeList(
   writer: NetlinkWriter,
   what: 'addresses' | 'links',
   sequence: number,
+  link = 0,
 ): void {
-  const links = what === 'links';
-  writer.begin(links ? RTM.GETLINK : RTM.GETADDR, NLM_F.REQUEST | NLM_F.DUMP, sequence);
-  writer.raw(new Uint8Array(links ? IFINFOMSG_LENGTH : IFADDRMSG_LENGTH));
+  writer.begin(what === 'links' ? RTM.GETLINK : RTM.GETADDR, NLM_F.REQUEST | NLM_F.DUMP, sequence);
+  if (what === 'links') writer.raw(linkHeader(0, 0));
+  else writer.raw(addressHeader(0, 0, link));
   writer.end();
+}
+
+/** Payload that names a link, for requests about it. */
+export function writeLinkName(writer: NetlinkWriter, name: string): void {
+  writer.raw(linkHeader(0, 0));
+  writer.string(IFLA.IFNAME, checkedLinkName(name));
+}
+
+/** Payload that makes a link of a kind. */
+export function writeNewLink(writer: NetlinkWriter, name: string, kind: string): void {
+  writeLinkName(writer, name);
+  const info = writer.beginNested(IFLA.LINKINFO);
+  writer.string(IFLA_INFO_KIND, kind);
+  writer.endNested(info);
+}
+
+/** Payload that brings a link up. */
+export function writeLinkUp(writer: NetlinkWriter, index: number): void {
+  writer.raw(linkHeader(index, IFF.UP));
+}
+
+/** Payload with a single address of a link. */
+export function writeLinkAddress(writer: NetlinkWriter, link: number, address: Address): void {
+  const family = familyOf(address);
+  const bytes = new Uint8Array(addressLength(family));
+  packAddress(address, bytes, 0);
+  writer.raw(addressHeader(ADDRESS_FAMILY[family], bytes.length * 8, link));
+  writer.bytes(IFA.LOCAL, bytes);
+  writer.bytes(IFA.ADDRESS, bytes);
+}
+
+/** struct ifinfomsg; the flags given are also those that change. */
+function linkHeader(index: number, flags: number): Buffer {
+  const bytes = Buffer.alloc(IFINFOMSG_LENGTH);
+  bytes.writeInt32LE(index, 4);
+  bytes.writeUInt32LE(flags, 8);
+  bytes.writeUInt32LE(flags, 12);
+  return bytes;
+}
+
+/** struct ifaddrmsg with the scope `global`. */
+function addressHeader(family: number, prefix: number, link: number): Buffer {
+  const bytes = Buffer.alloc(IFADDRMSG_LENGTH);
+  bytes.writeUInt8(family, 0);
+  bytes.writeUInt8(prefix, 1);
+  bytes.writeUInt32LE(link, 4);
+  return bytes;
+}
+
+function checkedLinkName(name: string): string {
+  if (/^[^\s/\0]+$/.test(name) && Buffer.byteLength(name) < IFNAMSIZ) return name;
+  throw badArgument(
+    `the name of a network interface must have 1 to ${IFNAMSIZ - 1} bytes without / and space, not ${JSON.stringify(name)}`,
+  );
 }

@@ -1,0 +1,152 @@
+import { hostPort } from '../../core/ip.ts';
+import { ERRNO, type KernelError, systemError } from '../errors.ts';
+import { CommandList } from '../netlink/command-list.ts';
+import type { Refusal } from '../netlink/socket.ts';
+import type { NetlinkWriter } from '../netlink/writer.ts';
+import { IPVS_CMD, IPVS_GENL_VERSION } from './constants.ts';
+import {
+  type RealAddress,
+  type RealServer,
+  type Scheduling,
+  type VirtualName,
+  describeVirtual,
+} from './servers.ts';
+import { writeReal, writeVirtual } from './write.ts';
+
+/** One command of a batch: what it does, to which virtual server, and to which of its real servers. */
+export interface IpvsCommand {
+  readonly verb: 'adding' | 'changing' | 'deleting' | 'zeroing';
+  readonly virtual: VirtualName;
+  /** `undefined`: the virtual server itself. */
+  readonly real: RealAddress | undefined;
+  /** What the virtual server is to be, when it is added or changed. */
+  readonly scheduling: Scheduling | undefined;
+}
+
+/** A command that the kernel refused; the others of its batch took effect. */
+export interface IpvsRefusal {
+  readonly command: IpvsCommand;
+  readonly error: KernelError;
+}
+
+/**
+ * Changes of virtual and real servers, encoded as they are added (linux/ip_vs.h). {@link IpvsSocket.commit}
+ * carries them out one by one, in order; {@link reset} makes it empty again. Names and numbers are
+ * checked here (ARGUMENT errors, which leave the batch as it was).
+ */
+export class IpvsBatch {
+  /** For {@link IpvsSocket}. */
+  readonly commands = new CommandList<IpvsCommand>();
+
+  /** Number of commands. */
+  get length(): number {
+    return this.commands.length;
+  }
+
+  /** Makes it an empty batch. */
+  reset(): void {
+    this.commands.reset();
+  }
+
+  /** Adds a virtual server; refused (EXISTS) when it is there. */
+  addVirtual(virtual: VirtualName, scheduling: Scheduling): void {
+    this.#virtual(IPVS_CMD.NEW_SERVICE, { verb: 'adding', virtual, real: undefined, scheduling });
+  }
+
+  /** Changes how a virtual server schedules. Its real servers and connections stay. */
+  setVirtual(virtual: VirtualName, scheduling: Scheduling): void {
+    this.#virtual(IPVS_CMD.SET_SERVICE, { verb: 'changing', virtual, real: undefined, scheduling });
+  }
+
+  /** Deletes a virtual server with its real servers. */
+  deleteVirtual(virtual: VirtualName): void {
+    const command = { verb: 'deleting', virtual, real: undefined, scheduling: undefined } as const;
+    this.#virtual(IPVS_CMD.DEL_SERVICE, command);
+  }
+
+  /** Sets the counters of a virtual server and of its real servers to 0. */
+  zero(virtual: VirtualName): void {
+    const command = { verb: 'zeroing', virtual, real: undefined, scheduling: undefined } as const;
+    this.#virtual(IPVS_CMD.ZERO, command);
+  }
+
+  /** Adds a real server; refused (EXISTS) when it is there. */
+  addReal(virtual: VirtualName, real: RealServer): void {
+    this.#real(IPVS_CMD.NEW_DEST, 'adding', virtual, real);
+  }
+
+  /** Changes weight, forwarding and thresholds. Connections stay. */
+  setReal(virtual: VirtualName, real: RealServer): void {
+    this.#real(IPVS_CMD.SET_DEST, 'changing', virtual, real);
+  }
+
+  /**
+   * Deletes a real server. Its connections end with their next packet or their timeout. The kernel keeps it
+   * in a list for two minutes, through which it looks whenever one is added (ip_vs_trash_get_dest()): after
+   * thousands of deletions, additions are slow for that long.
+   */
+  deleteReal(virtual: VirtualName, { address, port }: RealAddress): void {
+    this.#real(IPVS_CMD.DEL_DEST, 'deleting', virtual, { address, port });
+  }
+
+  #virtual(number: number, command: IpvsCommand): void {
+    this.#add(number, command, (writer) => {
+      writeVirtual(writer, command.virtual, command.scheduling);
+    });
+  }
+
+  #real(
+    number: number,
+    verb: IpvsCommand['verb'],
+    virtual: VirtualName,
+    real: RealAddress | RealServer,
+  ): void {
+    this.#add(number, { verb, virtual, real, scheduling: undefined }, (writer) => {
+      writeVirtual(writer, virtual);
+      writeReal(writer, real);
+    });
+  }
+
+  #add(number: number, command: IpvsCommand, write: (writer: NetlinkWriter) => void): void {
+    // The socket knows the message type of the family.
+    this.commands.add(command, 0, 0, (writer) => {
+      writer.genlmsghdr(number, IPVS_GENL_VERSION);
+      write(writer);
+    });
+  }
+}
+
+const NOT_UNICAST = 'the kernel takes its address for no unicast address (EINVAL)';
+/** There is no table `local` to look into before (__inet_dev_addr_type()). */
+const BRING_UP_LO =
+  'In a network namespace whose loopback interface was never up, it does so with every address: ip link set lo up.';
+
+/** Makes the error for a refused command. */
+export function refusalError(command: IpvsCommand, refusal: Refusal): KernelError {
+  const { verb, real, scheduling } = command;
+  const virtual = describeVirtual(command.virtual);
+  const doing =
+    real === undefined
+      ? `${verb} virtual server ${virtual}`
+      : `${verb} real server ${hostPort(real.address, real.port)} of virtual server ${virtual}`;
+  const context = { extendedAck: refusal.message };
+  if (refusal.errno === ERRNO.ESRCH) {
+    return systemError(doing, refusal.errno, { ...context, why: 'no such virtual server (ESRCH)' });
+  }
+  // ip_vs_add_service() and ip_vs_edit_service() say ENOENT for nothing else.
+  if (refusal.errno === ERRNO.ENOENT && scheduling !== undefined) {
+    const { scheduler, persistenceEngine: engine } = scheduling;
+    const or = engine === undefined ? '' : `, or no persistence engine ${engine}`;
+    const module = engine === undefined ? '' : ` and ip_vs_pe_${engine}`;
+    return systemError(doing, refusal.errno, {
+      ...context,
+      code: 'SY_KERNEL_NO_SCHEDULER',
+      why: `this kernel has no scheduler ${scheduler}${or} (ENOENT)`,
+      advice: `Load the module ip_vs_${scheduler}${module}, or choose another scheduler.`,
+    });
+  }
+  if (refusal.errno === ERRNO.EINVAL && real !== undefined) {
+    return systemError(doing, refusal.errno, { ...context, why: NOT_UNICAST, advice: BRING_UP_LO });
+  }
+  return systemError(doing, refusal.errno, context);
+}

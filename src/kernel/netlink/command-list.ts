@@ -1,0 +1,94 @@
+import { setImmediate } from 'node:timers/promises';
+import { NLM_F } from './constants.ts';
+import type { NetlinkSocket, Refusal } from './socket.ts';
+import { NetlinkWriter } from './writer.ts';
+
+/** Messages that go to the kernel at once: at most a few ms, 1 ms for most. */
+const MESSAGES_AT_ONCE = 64;
+/** Room for the answers, should the kernel refuse every message of a part. */
+export const COMMAND_RECEIVE_BYTES = 1 << 20;
+
+/** A command that the kernel refused. */
+export interface RefusedCommand<C> {
+  readonly command: C;
+  readonly refusal: Refusal;
+}
+
+/**
+ * Commands for a subsystem without transactions: each is one message, encoded as it is added, and takes
+ * effect or is refused by itself.
+ */
+export class CommandList<C> {
+  readonly #writer = new NetlinkWriter();
+  readonly #offsets: number[] = [];
+  readonly #commands: C[] = [];
+
+  /** Number of commands. */
+  get length(): number {
+    return this.#commands.length;
+  }
+
+  /** Forgets all commands. */
+  reset(): void {
+    this.#writer.reset();
+    this.#offsets.length = 0;
+    this.#commands.length = 0;
+  }
+
+  /**
+   * Adds a command.
+   * @param type Of the message, unless {@link send} says otherwise.
+   * @param flags Besides NLM_F_REQUEST.
+   * @param write Writes the payload; when it throws, the list stays as it was.
+   */
+  add(command: C, type: number, flags: number, write: (writer: NetlinkWriter) => void): void {
+    const offset = this.#writer.begin(type, NLM_F.REQUEST | flags, 0);
+    try {
+      write(this.#writer);
+      this.#writer.end();
+    } catch (error) {
+      this.#writer.truncate(offset);
+      throw error;
+    }
+    this.#offsets.push(offset);
+    this.#commands.push(command);
+  }
+
+  /**
+   * Sends the commands in their order, in parts between which other work gets its turn. The list must not
+   * change meanwhile, and stays as it is.
+   * @param type Of all messages, where it was not known when they were added.
+   * @returns The commands that were refused.
+   * @throws KernelError when the socket fails; some commands may then have taken effect.
+   */
+  async send(
+    socket: NetlinkSocket,
+    doing: string,
+    type?: number,
+  ): Promise<readonly RefusedCommand<C>[]> {
+    const refused: RefusedCommand<C>[] = [];
+    for (let from = 0; from < this.length; from += MESSAGES_AT_ONCE) {
+      if (from > 0) await setImmediate();
+      const to = Math.min(from + MESSAGES_AT_ONCE, this.length);
+      const first = socket.sequences(to - from);
+      const bytes = this.#encode(from, to, first, type);
+      for (const refusal of socket.exchange(bytes, first, first + to - from - 1, doing)) {
+        const command = this.#commands[from + refusal.sequence - first];
+        if (command !== undefined) refused.push({ command, refusal });
+      }
+    }
+    return refused;
+  }
+
+  #encode(from: number, to: number, first: number, type: number | undefined): Buffer {
+    const start = this.#offsets[from] ?? 0;
+    for (let index = from; index < to; index++) {
+      const offset = this.#offsets[index] ?? 0;
+      this.#writer.setSequence(offset, first + index - from);
+      if (type !== undefined) this.#writer.setType(offset, type);
+    }
+    this.#writer.addFlags(this.#offsets[to - 1] ?? start, NLM_F.ACK);
+    const end = this.#offsets[to] ?? this.#writer.length;
+    return this.#writer.written(start).subarray(0, end - start);
+  }
+}
