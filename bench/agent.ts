@@ -41,6 +41,7 @@ export class Agent {
         onFailure: (error) => this.#waiting?.reject(error),
         onRecovered: ignore,
         onVerified: ignore,
+        onTended: ignore,
         onProblems: ignore,
         onConflict: ignore,
         onStaleFlows: ignore,

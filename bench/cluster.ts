@@ -74,6 +74,9 @@ export function makeService(network: number, service: number): Service {
     externalTrafficPolicy: 'Cluster',
     affinitySeconds: undefined,
     healthCheckNodePort: 0,
+    scheduler: undefined,
+    weights: undefined,
+    drainSeconds: undefined,
   };
 }
 
@@ -90,6 +93,7 @@ export function makeSlice(network: number, service: number, without?: number): E
       terminating: false,
       forZones: [],
       forNodes: [],
+      zone: undefined,
     });
   }
   return {
@@ -100,6 +104,7 @@ export function makeSlice(network: number, service: number, without?: number): E
     ports: [{ name: 'http', protocol: 'TCP', port: ENDPOINT_PORT }],
     endpoints,
     triggeredAt: undefined,
+    weights: undefined,
   };
 }
 

@@ -51,7 +51,7 @@ async function longRun(run: () => Promise<WriteReport>): Promise<LongRun> {
     ms,
     cpuMs: (user + system) / 1000,
     stallMs: delay.max / 1e6,
-    report: { operations, batches, kernelMs },
+    report: { operations, batches, kernelMs, notices: [] },
   };
 }
 

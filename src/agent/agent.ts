@@ -91,7 +91,7 @@ export async function runAgent(
     featureGates: [],
     traffic:
       serviceMetrics > 0
-        ? { read: async () => pipeline.counters(), maxPorts: serviceMetrics }
+        ? { read: async () => plane.counters(), maxPorts: serviceMetrics }
         : undefined,
   });
   await using api = connect(config, machine, reporter, metrics);

@@ -1,15 +1,15 @@
 /** Everybody who is told what happens in the pipeline: log, metrics, health, listeners, Events. */
 import type { ObjectChange } from '../core/change.ts';
 import type { Family } from '../core/ip.ts';
-import { objectKey } from '../core/model.ts';
+import { type ObjectKey, objectKey } from '../core/model.ts';
 import type { HealthState } from './http/health-state.ts';
 import type { ServiceHealth } from './http/service-health.ts';
 import type { ApiEvents } from './api-source.ts';
 import { describeError } from './describe-error.ts';
-import { type EventSink, nodeWarning, starting } from './event-notes.ts';
+import { type EventSink, nodeWarning, serviceWarning, starting } from './event-notes.ts';
 import type { FlowCleaner, FlowCleanerEvents } from './flow-cleaner.ts';
 import type { AgentMetrics } from './metrics/agent-metrics.ts';
-import type { PipelineEvents, Synced } from './pipeline.ts';
+import type { PipelineEvents, Programmed, Synced } from './pipeline.ts';
 import type { Reporter } from './reporter.ts';
 
 /** Those who are told. */
@@ -44,7 +44,10 @@ export function pipelineEvents(observers: Observers, cleaner: FlowCleaner): Pipe
       isFailing = false;
       measure(metrics, synced);
       updateHealthChecks(observers.serviceHealth, synced);
-      if (synced.programmed !== undefined) reporter.programmed(synced.programmed);
+      if (synced.programmed !== undefined) {
+        reporter.programmed(synced.programmed);
+        tellNotices(observers, synced.programmed);
+      }
       if (isServing) return;
       isServing = true;
       observers.onServing();
@@ -69,6 +72,9 @@ export function pipelineEvents(observers: Observers, cleaner: FlowCleaner): Pipe
       metrics.verified(report);
       reporter.verified(report);
     },
+    onTended: (report) => {
+      reporter.tended(report);
+    },
     onProblems: (service, problems) => {
       reporter.problems(service, problems);
     },
@@ -79,6 +85,21 @@ export function pipelineEvents(observers: Observers, cleaner: FlowCleaner): Pipe
       cleaner.clean(stale);
     },
   };
+}
+
+/** Log and Event for each wish of a Service that was not granted, once. */
+function tellNotices({ reporter, events }: Observers, { services, notices }: Programmed): void {
+  const texts = new Map<ObjectKey, string[]>(services.map((service) => [service, []]));
+  for (const { service, text } of notices) {
+    const known = texts.get(service);
+    if (known === undefined) texts.set(service, [text]);
+    else known.push(text);
+  }
+  for (const [service, all] of texts) {
+    for (const text of reporter.notices(service, all)) {
+      events.record(serviceWarning(service, 'ProgrammedDifferently', 'SyncRules', text));
+    }
+  }
 }
 
 /** Tells them of stale flows that were deleted. */

@@ -10,7 +10,7 @@ import type { RouteChange, RouteKey } from '../core/route.ts';
 import type { Conflict } from '../core/route-table.ts';
 import type { HealthCheck } from '../core/select/select.ts';
 import type { ObjectChange } from '../core/change.ts';
-import type { DataPlane, DriftReport, ServiceCounters, WriteReport } from '../planes/plane.ts';
+import type { DataPlane, DriftReport, WriteReport } from '../planes/plane.ts';
 import type { AgentClock } from './clock.ts';
 import { mergeChanges } from './merge-changes.ts';
 import { type PlanTotals, Planner } from './planner.ts';
@@ -60,6 +60,8 @@ export interface PipelineEvents {
   readonly onRecovered: () => void;
   /** The kernel was compared with what was programmed; what differed is repaired. */
   readonly onVerified: (report: DriftReport) => void;
+  /** Work that only time brings was done. */
+  readonly onTended: (report: WriteReport) => void;
   /** All that cannot be served of a Service, each time it is decided on. */
   readonly onProblems: (service: ObjectKey, problems: readonly string[]) => void;
   readonly onConflict: (conflict: Conflict) => void;
@@ -95,8 +97,7 @@ export class Pipeline implements AsyncDisposable {
   /** The kernel's state is unknown or its base structure outdated: write everything that differs. */
   #mustOpen = true;
   #mustVerify = false;
-  /** Somebody waits for the counters. */
-  #reading: PromiseWithResolvers<readonly ServiceCounters[]> | undefined;
+  #mustTend = false;
   #failures = 0;
   #notBefore = 0;
   /** Time of the oldest event that the kernel does not have. */
@@ -144,25 +145,12 @@ export class Pipeline implements AsyncDisposable {
     this.#wake();
   }
 
-  /**
-   * Traffic counters, read between two calls of the data plane; none before it holds anything.
-   * Rejects when they cannot be read.
-   */
-  async counters(): Promise<readonly ServiceCounters[]> {
-    if (!this.#isComplete || this.#isClosed) return [];
-    this.#reading ??= Promise.withResolvers();
-    const { promise } = this.#reading;
-    this.#wake();
-    return promise;
-  }
-
   /** Takes nothing in any more and waits for the call to the data plane that is under way. Rules stay. */
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#cancelTimer?.();
     this.#cancelPoll?.();
     await this.#round;
-    this.#reading?.resolve([]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -185,7 +173,7 @@ export class Pipeline implements AsyncDisposable {
     if (!this.#isComplete || this.#isClosed || this.#round !== undefined) return;
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
-    if (!this.#hasChanges() && !this.#mustVerify && this.#reading === undefined) return;
+    if (!this.#hasChanges() && !this.#mustVerify && !this.#mustTend) return;
     const { clock } = this.#options;
     const delay = this.#notBefore - clock.now();
     if (delay > 0) {
@@ -205,6 +193,7 @@ export class Pipeline implements AsyncDisposable {
     try {
       if (this.#hasChanges()) await this.#program();
       if (this.#mustVerify) await this.#verify();
+      if (this.#mustTend) await this.#tend();
       if (this.#failures > 0) events.onRecovered();
       this.#failures = 0;
     } catch (error) {
@@ -216,7 +205,6 @@ export class Pipeline implements AsyncDisposable {
       this.#failures++;
       events.onFailure(error, pauseMs, round);
     }
-    await this.#readCounters();
     this.#notBefore = clock.now() + pauseMs;
     this.#round = undefined;
     this.#wake();
@@ -289,15 +277,10 @@ export class Pipeline implements AsyncDisposable {
     events.onVerified(report);
   }
 
-  async #readCounters(): Promise<void> {
-    const reading = this.#reading;
-    this.#reading = undefined;
-    if (reading === undefined) return;
-    try {
-      reading.resolve(await this.#options.plane.counters());
-    } catch (error) {
-      reading.reject(error);
-    }
+  async #tend(): Promise<void> {
+    this.#mustTend = false;
+    const report = await this.#options.plane.tend();
+    if (report !== undefined) this.#options.events.onTended(report);
   }
 
   /** Asks now and then whether somebody else wrote rules. */
@@ -306,8 +289,8 @@ export class Pipeline implements AsyncDisposable {
     this.#cancelPoll = clock.after(verify.pollMs, () => {
       this.#poll();
       if (this.#round !== undefined || this.#mustOpen) return;
-      if (!this.#schedule.isDue(clock.now(), this.#isDisturbed())) return;
-      this.#mustVerify = true;
+      this.#mustTend = true;
+      this.#mustVerify = this.#schedule.isDue(clock.now(), this.#isDisturbed());
       this.#wake();
     });
   }

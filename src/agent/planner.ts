@@ -110,7 +110,7 @@ export class Planner {
   async plan(clock: Pick<AgentClock, 'now' | 'breathe'>): Promise<Plan> {
     this.#dirty = false;
     const services = this.#store.takeDirty();
-    const slices = this.#slices;
+    const setSlices = this.#slices;
     this.#slices = new Map();
     const healthChecks = new Map<ObjectKey, HealthCheck | undefined>();
     const changes = new Map<RouteKey, RouteChange>();
@@ -134,7 +134,7 @@ export class Planner {
     const list = [...changes.values()];
     this.#gaps.take(list);
     const conflicts = this.#table.takeConflicts();
-    return { services, changes: list, conflicts, healthChecks, slices };
+    return { services, changes: list, conflicts, healthChecks, slices: setSlices };
   }
 }
 

@@ -5,9 +5,10 @@ import type { Conflict } from '../core/route-table.ts';
 import type { ObjectChange } from '../core/change.ts';
 import type { ManifestProblem } from '../manifests/ledger.ts';
 import type { ManifestUpdate } from '../manifests/source.ts';
-import type { DriftReport } from '../planes/plane.ts';
+import type { DriftReport, WriteReport } from '../planes/plane.ts';
 import type { KubeError } from '../kube/errors.ts';
 import type { ObjectProblem } from '../kube/object-table.ts';
+import { ApiTroubles } from './api-troubles.ts';
 import type { ConntrackOutcome } from './node-setup.ts';
 import { describeError } from './describe-error.ts';
 import type { FlowCleanerEvents } from './flow-cleaner.ts';
@@ -46,6 +47,7 @@ export class Reporter implements FlowCleanerEvents {
   readonly #manifests: Logger;
   readonly #pipeline: Logger;
   readonly #once = new ReportOnce();
+  readonly #apiTroubles = new ApiTroubles();
   /** What is there at the start; `undefined` once that was told. */
   #initial: Inventory | undefined = { services: new Set(), endpoints: new Map() };
   #nodePortAddresses = '';
@@ -148,6 +150,23 @@ export class Reporter implements FlowCleanerEvents {
     }
   }
 
+  /** What of a Service is programmed in another way than it asks for. Returns what is news. */
+  notices(service: ObjectKey, texts: readonly string[]): readonly string[] {
+    const news = this.#once.news(`notices of ${service}`, texts);
+    for (const notice of news) {
+      this.#pipeline.warning('A Service is served in another way than it asks for', {
+        service,
+        notice,
+      });
+    }
+    return news;
+  }
+
+  /** Work that only time brings was done. */
+  tended({ operations }: WriteReport): void {
+    if (this.#pipeline.v(CHATTY)) this.#pipeline.info('Tended', { operations });
+  }
+
   /** A frontend that two Services claim. */
   conflict({ frontend, winner, loser }: Conflict): void {
     this.#pipeline.warning('Two Services ask for the same address and port', {
@@ -186,8 +205,9 @@ export class Reporter implements FlowCleanerEvents {
 
   /** A collection cannot be followed at the moment; what is programmed stays. */
   apiTrouble(resource: string, error: KubeError, retryMs: number): void {
+    if (!this.#apiTroubles.begins(resource, error.code)) return;
     this.#api.warning('Cannot follow the API; what is programmed stays', {
-      resource,
+      resource: ApiTroubles.isOfServer(error.code) ? undefined : resource,
       err: describeError(error),
       retry_ms: Math.round(retryMs),
     });
@@ -195,7 +215,9 @@ export class Reporter implements FlowCleanerEvents {
 
   /** It can be followed again. */
   apiRecovered(resource: string): void {
-    this.#api.info('Following the API again', { resource });
+    const { ofServer, ofCollection } = this.#apiTroubles.ends(resource);
+    if (ofCollection) this.#api.info('Following the API again', { resource });
+    if (ofServer) this.#api.info('The API server can be reached again');
   }
 
   /** The Node did not come in time. */

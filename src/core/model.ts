@@ -31,6 +31,17 @@ export interface ServicePort {
   readonly nodePort: number;
 }
 
+/** How the kernel is to choose endpoints, where the data plane leaves that to it (ipvs). */
+export interface Scheduler {
+  /** As the kernel calls it: `mh`. */
+  readonly name: string;
+  /** Such as `mh-port`, sorted. */
+  readonly flags: readonly string[];
+}
+
+/** Weights by IP address, by zone, or `*` for all others. */
+export type Weights = ReadonlyMap<string, number>;
+
 /** core/v1 Service. */
 export interface Service {
   readonly namespace: string;
@@ -55,12 +66,19 @@ export interface Service {
   readonly affinitySeconds: number | undefined;
   /** `spec.healthCheckNodePort`, 0 when absent. */
   readonly healthCheckNodePort: number;
+  /** Annotation `switchyard.dev/ipvs-scheduler` and its aliases. */
+  readonly scheduler: Scheduler | undefined;
+  /** Annotation `switchyard.dev/weight`; that of a slice counts more for its endpoints. */
+  readonly weights: Weights | undefined;
+  /** Annotation `switchyard.dev/drain-seconds`. */
+  readonly drainSeconds: number | undefined;
 }
 
 /** One entry of an EndpointSlice's `endpoints`, reduced to its first address. */
 export interface SliceEndpoint {
   readonly address: Address;
   readonly nodeName: string | undefined;
+  readonly zone: string | undefined;
   /** Conditions: absent means ready and serving, and not terminating. */
   readonly ready: boolean;
   readonly serving: boolean;
@@ -87,6 +105,8 @@ export interface EndpointSlice {
   readonly endpoints: readonly SliceEndpoint[];
   /** Annotation `endpoints.kubernetes.io/last-change-trigger-time`: what made the slice change happened then. */
   readonly triggeredAt: string | undefined;
+  /** Annotation `switchyard.dev/weight`. */
+  readonly weights: Weights | undefined;
 }
 
 /** core/v1 Node. */

@@ -3,7 +3,7 @@
  * about how to program it. Routes are immutable values; planes receive them as {@link RouteChange}s.
  */
 import type { Address, Cidr, Family } from './ip.ts';
-import type { ObjectKey, Protocol } from './model.ts';
+import type { ObjectKey, Protocol, Scheduler } from './model.ts';
 
 /** Where traffic may arrive. A node port appears once for each node address it is served on. */
 export type FrontendKind = 'clusterIP' | 'externalIP' | 'loadBalancer' | 'nodePort';
@@ -63,6 +63,10 @@ export interface Route {
   readonly masqueradeExternal: boolean;
   /** Client-IP affinity in seconds. */
   readonly affinitySeconds: number | undefined;
+  /** How the kernel is to choose endpoints, where the data plane leaves that to it (ipvs). */
+  readonly scheduler: Scheduler | undefined;
+  /** Longest time that connections to an endpoint that goes away may last, where a plane can end them (ipvs). */
+  readonly drainSeconds: number | undefined;
   /** Sources that may use the loadBalancer frontends; `undefined` means everybody. Never empty. */
   readonly allowedSources: readonly Cidr[] | undefined;
   /** `ip:port` of every serving endpoint, wherever it is: UDP flows to these are never cut. */

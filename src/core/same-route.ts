@@ -1,5 +1,6 @@
 /** Equality of Routes by value: what is equal needs no work in the kernel. */
 import type { Cidr } from './ip.ts';
+import type { Scheduler } from './model.ts';
 import type { Endpoint, Frontend, Route, Target } from './route.ts';
 
 /** True when two Routes say the same. Shared parts are not looked into. */
@@ -13,6 +14,8 @@ export function sameRoute(a: Route, b: Route): boolean {
       a.protocol === b.protocol &&
       a.masqueradeExternal === b.masqueradeExternal &&
       a.affinitySeconds === b.affinitySeconds &&
+      a.drainSeconds === b.drainSeconds &&
+      sameOptional(a.scheduler, b.scheduler, sameScheduler) &&
       sameList(a.frontends, b.frontends, sameFrontend) &&
       sameTarget(a.internal, b.internal) &&
       sameTarget(a.external, b.external) &&
@@ -52,6 +55,10 @@ function sameEndpoint(a: Endpoint, b: Endpoint | undefined): boolean {
 
 function sameFrontend(a: Frontend, b: Frontend | undefined): boolean {
   return a.kind === b?.kind && a.address === b.address && a.port === b.port;
+}
+
+function sameScheduler(a: Scheduler, b: Scheduler): boolean {
+  return a.name === b.name && sameList(a.flags, b.flags, Object.is);
 }
 
 function sameCidrs(a: readonly Cidr[], b: readonly Cidr[]): boolean {

@@ -6,12 +6,12 @@
  * called at any time.
  */
 import type { Family } from '../core/ip.ts';
-import type { Protocol } from '../core/model.ts';
+import type { ObjectKey, Protocol } from '../core/model.ts';
 import type { PlaneSettings } from '../core/node.ts';
 import type { Route, RouteChange } from '../core/route.ts';
 
 /** Data planes there are. */
-export type Mode = 'nftables';
+export type Mode = 'nftables' | 'ipvs';
 
 /** What one call wrote. `operations` counts kernel objects (elements, rules, chains, sets), `batches` transactions. */
 export interface WriteReport {
@@ -19,6 +19,15 @@ export interface WriteReport {
   readonly batches: number;
   /** From handing over the first batch to the last acknowledgement, in milliseconds. */
   readonly kernelMs: number;
+  /** What of a Service is programmed in another way than it asks for, and why; told in each report that programs it. */
+  readonly notices: readonly ServiceNotice[];
+}
+
+/** A wish of a Service that this kernel or this mode cannot grant. */
+export interface ServiceNotice {
+  readonly service: ObjectKey;
+  /** A sentence without the name of the Service. */
+  readonly text: string;
 }
 
 /** Result of {@link DataPlane.verify}: what differed from what we programmed, already repaired. */
@@ -88,6 +97,11 @@ export interface DataPlane {
    * another. After a failure the kernel is compared with what it should hold and repaired before this settles.
    */
   apply(changes: readonly RouteChange[]): Promise<WriteReport>;
+  /**
+   * Work that only time brings, such as removing endpoints whose last connection has ended. To be called about once a
+   * second; costs nothing when there is none, and then resolves to `undefined`.
+   */
+  tend(): Promise<WriteReport | undefined>;
   /** True when the kernel's rules may have been changed by somebody else since our last write. Costs microseconds. */
   disturbed(): boolean;
   /** Compares the kernel with what was programmed and repairs differences. */

@@ -14,6 +14,7 @@ import type {
   Service,
   ServicePort,
   SliceEndpoint,
+  Weights,
   SlicePort,
 } from '../../src/core/model.ts';
 import type { NodeView } from '../../src/core/node.ts';
@@ -102,6 +103,23 @@ function withClusterIPs([addresses, rest]: [ClusterIPs, Omit<Service, keyof Clus
   return { ...rest, ...addresses };
 }
 
+/** Mostly none: otherwise few endpoints would have the same. */
+const weights: fc.Arbitrary<Weights | undefined> = fc.oneof(
+  { weight: 4, arbitrary: fc.constant(undefined) },
+  {
+    weight: 1,
+    arbitrary: fc
+      .uniqueArray(
+        fc.tuple(
+          fc.constantFrom('10.1.0.1', 'fd00:1::1', 'a', '*'),
+          fc.integer({ min: 0, max: 3 }),
+        ),
+        { selector: ([key]) => key, maxLength: 3 },
+      )
+      .map((pairs) => new Map(pairs)),
+  },
+);
+
 /** Any Service, of any kind. */
 export const arbitraryService: fc.Arbitrary<Service> = fc
   .tuple(
@@ -132,6 +150,9 @@ export const arbitraryService: fc.Arbitrary<Service> = fc
       externalTrafficPolicy: policy,
       affinitySeconds: fc.constantFrom(undefined, 60, 10_800),
       healthCheckNodePort: fc.constantFrom(0, 32_000),
+      scheduler: fc.constantFrom(undefined, { name: 'mh', flags: ['mh-port'] }),
+      weights,
+      drainSeconds: fc.constantFrom(undefined, 30),
     }),
   )
   .map(withClusterIPs);
@@ -144,6 +165,7 @@ const endpointOf = (name: Family): fc.Arbitrary<SliceEndpoint> =>
       .integer({ min: 1, max: 6 })
       .map((last) => address(name === 'IPv4' ? `10.1.0.${last}` : `fd00:1::${last}`)),
     nodeName: fc.constantFrom(undefined, 'here', 'other'),
+    zone: fc.constantFrom(undefined, 'a', 'b'),
     // Mostly ready: otherwise nothing but fallbacks would be tried.
     ready: fc.nat(3).map((dice) => dice > 0),
     serving: fc.nat(3).map((dice) => dice > 0),
@@ -167,6 +189,7 @@ export const arbitrarySlice: fc.Arbitrary<EndpointSlice> = family.chain((name) =
     ports: slicePorts,
     endpoints: fc.array(endpointOf(name), { maxLength: 5 }),
     triggeredAt: fc.constant(undefined),
+    weights,
   }),
 );
 

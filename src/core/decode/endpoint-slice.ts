@@ -20,6 +20,7 @@ import type { Cursor } from './fields.ts';
 import { metadata, root } from './metadata.ts';
 import { PORT_RANGE, PROTOCOLS } from './ports.ts';
 import type { Decoded, Problem } from './problem.ts';
+import { readWeights } from './tuning.ts';
 
 /** Label: name of the Service that a slice belongs to. */
 const SERVICE_NAME_LABEL = 'kubernetes.io/service-name';
@@ -55,6 +56,7 @@ export function decodeEndpointSlice(value: unknown): Decoded<EndpointSlice> {
       ports: readPorts(object),
       endpoints: readEndpoints(object, family),
       triggeredAt: text(meta.annotations, TRIGGER_ANNOTATION, 'it is ignored'),
+      weights: readWeights(meta.annotations),
     },
     problems,
   };
@@ -102,6 +104,7 @@ function readEndpoints(slice: Cursor, family: Family): readonly SliceEndpoint[] 
     endpoints.push({
       address,
       nodeName: text(cursor, 'nodeName', 'it counts as unknown') || undefined,
+      zone: text(cursor, 'zone', 'it counts as unknown') || undefined,
       ready: flag(conditions, 'ready', 'it counts as true') ?? true,
       serving: flag(conditions, 'serving', 'it counts as true') ?? true,
       terminating: flag(conditions, 'terminating', 'it counts as false') ?? false,

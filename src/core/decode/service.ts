@@ -7,6 +7,7 @@ import type { Cursor } from './fields.ts';
 import { isLabel, metadata, root } from './metadata.ts';
 import { PORT_RANGE, PROTOCOLS } from './ports.ts';
 import type { Decoded, Problem } from './problem.ts';
+import { readDrainSeconds, readScheduler, readWeights } from './tuning.ts';
 
 /** Label: the Service is served by another proxy, whatever the label's value is. */
 const FOREIGN_PROXY_LABEL = 'service.kubernetes.io/service-proxy-name';
@@ -60,6 +61,9 @@ export function decodeService(value: unknown): Decoded<Service> {
       affinitySeconds: readAffinity(spec),
       healthCheckNodePort:
         integer(spec, 'healthCheckNodePort', NODE_PORT_RANGE, 'none is served') ?? 0,
+      scheduler: readScheduler(meta.annotations),
+      weights: readWeights(meta.annotations),
+      drainSeconds: readDrainSeconds(meta.annotations),
     },
     problems,
   };

@@ -4,7 +4,7 @@
  */
 import { hostPort } from '../ip.ts';
 import type { Family } from '../ip.ts';
-import type { EndpointSlice, ServicePort, SliceEndpoint } from '../model.ts';
+import type { EndpointSlice, Service, ServicePort, SliceEndpoint, Weights } from '../model.ts';
 import type { NodeView } from '../node.ts';
 import type { Endpoint } from '../route.ts';
 
@@ -21,6 +21,7 @@ export interface Candidate {
  * {@link Candidate.key} and does not depend on the order of slices or of endpoints in them.
  */
 export function joinEndpoints(
+  service: Pick<Service, 'weights'>,
   port: ServicePort,
   family: Family,
   slices: readonly EndpointSlice[],
@@ -31,10 +32,16 @@ export function joinEndpoints(
     if (slice.family !== family) continue;
     for (const { name, protocol, port: number } of slice.ports) {
       if (name !== port.name || protocol !== port.protocol) continue;
-      for (const source of slice.endpoints) found.push(toCandidate(source, number, view));
+      const weights = slice.weights ?? service.weights;
+      for (const source of slice.endpoints) {
+        found.push(toCandidate(source, number, weightOf(source, weights), view));
+      }
     }
   }
-  found.sort((a, b) => compare(a.key, b.key) || rank(a.source, b.source));
+  found.sort(
+    (a, b) =>
+      compare(a.key, b.key) || rank(a.source, b.source) || b.endpoint.weight - a.endpoint.weight,
+  );
   return found.filter(({ key }, index) => key !== found[index - 1]?.key);
 }
 
@@ -46,8 +53,9 @@ export function clusterEndpoints(
   candidates: readonly Candidate[],
   view: NodeView,
 ): readonly Candidate[] {
-  const ready = candidates.filter(({ source }) => source.ready);
-  return ready.length > 0 ? preferClose(ready, view) : candidates.filter(isFallback);
+  const wanted = candidates.filter(hasWeight);
+  const ready = wanted.filter(({ source }) => source.ready);
+  return ready.length > 0 ? preferClose(ready, view) : wanted.filter(isFallback);
 }
 
 /** The endpoints for traffic policy Local: the same on this node alone, whatever hints say. */
@@ -55,16 +63,34 @@ export function localEndpoints(
   candidates: readonly Candidate[],
   view: NodeView,
 ): readonly Candidate[] {
-  const here = candidates.filter(({ source }) => source.nodeName === view.name);
+  const here = candidates.filter(
+    (candidate) => candidate.source.nodeName === view.name && hasWeight(candidate),
+  );
   const ready = here.filter(({ source }) => source.ready);
   return ready.length > 0 ? ready : here.filter(isFallback);
+}
+
+/** A weight of 0 keeps new connections away; those that there are go on. */
+function hasWeight({ endpoint }: Candidate): boolean {
+  return endpoint.weight > 0;
+}
+
+function weightOf({ address, zone }: SliceEndpoint, weights: Weights | undefined): number {
+  if (weights === undefined) return 1;
+  const byZone = zone === undefined ? undefined : weights.get(zone);
+  return weights.get(address) ?? byZone ?? weights.get('*') ?? 1;
 }
 
 function isFallback({ source }: Candidate): boolean {
   return source.serving && source.terminating;
 }
 
-function toCandidate(source: SliceEndpoint, port: number, view: NodeView): Candidate {
+function toCandidate(
+  source: SliceEndpoint,
+  port: number,
+  weight: number,
+  view: NodeView,
+): Candidate {
   const { address, nodeName } = source;
   return {
     key: hostPort(address, port),
@@ -75,7 +101,7 @@ function toCandidate(source: SliceEndpoint, port: number, view: NodeView): Candi
       // On a single machine nobody sets node names, and without hairpin handling an endpoint that does run
       // here could not reach itself. Traffic policies are stricter: an unknown place is not "this node".
       local: nodeName === undefined || nodeName === view.name,
-      weight: 1,
+      weight,
     },
   };
 }

@@ -48,25 +48,25 @@ export function select(
   const problems: string[] = [];
   const routes: Route[] = [];
   const isChecked = service.type === 'LoadBalancer' && hasLocalExternalPolicy(service);
-  const localEndpoints: { [F in Family]?: number } = {};
+  const checked: { [F in Family]?: number } = {};
   for (const addresses of addressesByFamily(service, problems)) {
     const here = new Set<string>();
     for (const port of service.ports) {
-      const candidates = joinEndpoints(port, addresses.family, slices, view);
+      const candidates = joinEndpoints(service, port, addresses.family, slices, view);
       routes.push(buildRoute(service, port, addresses, candidates, view));
       if (!isChecked) continue;
       for (const { source } of candidates) {
         if (source.ready && source.nodeName === view.name) here.add(source.address);
       }
     }
-    localEndpoints[addresses.family] = here.size;
+    checked[addresses.family] = here.size;
   }
   if (!isChecked || routes.length === 0) return { routes, healthCheck: undefined, problems };
   if (service.healthCheckNodePort === 0) {
     problems.push('externalTrafficPolicy is Local, but healthCheckNodePort is not set');
     return { routes, healthCheck: undefined, problems };
   }
-  const healthCheck = { port: service.healthCheckNodePort, localEndpoints };
+  const healthCheck = { port: service.healthCheckNodePort, localEndpoints: checked };
   return { routes, healthCheck, problems };
 }
 
@@ -98,6 +98,8 @@ function buildRoute(
     externalFromInside: isExternalLocal ? cluster : undefined,
     masqueradeExternal: !isExternalLocal,
     affinitySeconds: service.affinitySeconds,
+    scheduler: service.scheduler,
+    drainSeconds: service.drainSeconds,
     allowedSources:
       loadBalancerIPs.length === 0
         ? undefined

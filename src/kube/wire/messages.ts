@@ -2,6 +2,7 @@
  * The fields a proxy reads of each message, with their numbers in the `generated.proto` files of
  * k8s.io/api (core/v1, discovery/v1, networking/v1) and k8s.io/apimachinery (meta/v1, runtime).
  */
+import { TUNING_ANNOTATIONS } from '../../core/decode/tuning.ts';
 import { bytes, flag, int, many, message, one, shared, strings, text, value } from './message.ts';
 
 /** Annotation of the bookmark behind the last initial object of a watch-list (KEP-3157). */
@@ -19,6 +20,7 @@ const LABELS: ReadonlySet<string> = new Set([
 const ANNOTATIONS: ReadonlySet<string> = new Set([
   INITIAL_EVENTS_END,
   'endpoints.kubernetes.io/last-change-trigger-time',
+  ...TUNING_ANNOTATIONS,
 ]);
 
 const METADATA = {
@@ -76,6 +78,7 @@ const ENDPOINT = message({
   1: strings('addresses'),
   2: one('conditions', message({ 1: flag('ready'), 2: flag('serving'), 3: flag('terminating') })),
   6: shared(value('nodeName')),
+  7: shared(value('zone')),
   8: one('hints', message({ 1: many('forZones', NAMED), 2: many('forNodes', NAMED) })),
 });
 

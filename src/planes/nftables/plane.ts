@@ -136,6 +136,10 @@ class NftablesPlane implements DataPlane {
     return { ...this.#report(), drift };
   }
 
+  async tend(): Promise<undefined> {
+    return Promise.resolve(undefined);
+  }
+
   async inspect(): Promise<readonly ProgrammedFrontend[]> {
     const frontends: ProgrammedFrontend[] = [];
     for (const family of FAMILIES) {
@@ -347,7 +351,13 @@ class NftablesPlane implements DataPlane {
   }
 
   #report(): WriteReport {
-    return { operations: this.#operations, batches: this.#batches, kernelMs: this.#kernelMs };
+    return {
+      operations: this.#operations,
+      batches: this.#batches,
+      kernelMs: this.#kernelMs,
+      // Every wish that reaches a Route is granted here; schedulers are of ipvs mode.
+      notices: [],
+    };
   }
 }
 

@@ -47,6 +47,8 @@ export function route(index: number, count: number, more: Partial<Route> = {}): 
     externalFromInside: undefined,
     masqueradeExternal: true,
     affinitySeconds: undefined,
+    scheduler: undefined,
+    drainSeconds: undefined,
     allowedSources: undefined,
     serving: [],
     ...more,

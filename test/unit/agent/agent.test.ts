@@ -52,6 +52,8 @@ const PAGES = {
   setVerbosity: () => undefined,
 };
 
+const EPOCH = (): Date => new Date(0);
+
 /** Nothing of connection tracking is to be set. */
 const QUIET = {
   v: '2',
@@ -89,8 +91,7 @@ class Bench implements Disposable {
       this.#wake();
     };
     const { verbosity } = config.logging;
-    const time = (): Date => new Date(0);
-    const log = new Log({ format: 'text', verbosity, vmodule: [], write, time, pid: 1 });
+    const log = new Log({ format: 'text', verbosity, vmodule: [], write, time: EPOCH, pid: 1 });
     const { plane, addresses } = this;
     await runAgent(
       config,

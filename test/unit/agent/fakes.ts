@@ -13,6 +13,7 @@ import type {
   DriftReport,
   ProgrammedFrontend,
   ServiceCounters,
+  ServiceNotice,
   WriteReport,
 } from '../../../src/planes/plane.ts';
 
@@ -71,6 +72,9 @@ export class FakePlane implements DataPlane {
   /** Awaited in each write: keeps the kernel busy. */
   busy: () => Promise<void> = async () => Promise.resolve();
   drift: readonly string[] = [];
+  notices: readonly ServiceNotice[] = [];
+  /** There is work that only time brings. */
+  hasWork = false;
   #running = false;
 
   probe(): readonly Capability[] {
@@ -113,6 +117,12 @@ export class FakePlane implements DataPlane {
     return { ...report, drift: this.drift };
   }
 
+  async tend(): Promise<WriteReport | undefined> {
+    if (!this.hasWork) return undefined;
+    this.hasWork = false;
+    return this.#write('tend', () => () => 1);
+  }
+
   async inspect(): Promise<readonly ProgrammedFrontend[]> {
     return Promise.resolve([]);
   }
@@ -146,7 +156,7 @@ export class FakePlane implements DataPlane {
       const finish = begin();
       await this.busy();
       this.fault(call);
-      return { operations: finish(), batches: 1, kernelMs: 0 };
+      return { operations: finish(), batches: 1, kernelMs: 0, notices: this.notices };
     } finally {
       this.#running = false;
     }
@@ -202,6 +212,9 @@ export function service(
     externalTrafficPolicy: 'Cluster',
     affinitySeconds: undefined,
     healthCheckNodePort: 0,
+    scheduler: undefined,
+    weights: undefined,
+    drainSeconds: undefined,
   };
 }
 
@@ -220,6 +233,7 @@ export function slice(
     endpoints: addresses.map((text) => ({
       address: address(text),
       nodeName: undefined,
+      zone: undefined,
       ready: true,
       serving: true,
       terminating: false,
@@ -227,6 +241,7 @@ export function slice(
       forNodes: [],
     })),
     triggeredAt: undefined,
+    weights: undefined,
   };
 }
 

@@ -19,6 +19,8 @@ function route(key: RouteKey, version: number): Route {
     externalFromInside: undefined,
     masqueradeExternal: false,
     affinitySeconds: undefined,
+    scheduler: undefined,
+    drainSeconds: undefined,
     allowedSources: undefined,
     serving: [],
   };

@@ -77,6 +77,7 @@ function build(): { pipeline: Pipeline; plane: FakePlane; clock: FakeClock } {
       onFailure: ignore,
       onRecovered: ignore,
       onVerified: ignore,
+      onTended: ignore,
       onProblems: ignore,
       onConflict: ignore,
       onStaleFlows: ignore,

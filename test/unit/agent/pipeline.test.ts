@@ -31,6 +31,7 @@ class Bench {
   synced: Synced[] = [];
   queued = 0;
   recovered = 0;
+  tended = 0;
   readonly pipeline: Pipeline;
 
   constructor() {
@@ -51,6 +52,7 @@ class Bench {
         onFailure: (_error, retryMs) => this.failures.push(retryMs),
         onRecovered: () => this.recovered++,
         onVerified: (report) => this.verified.push(report),
+        onTended: () => this.tended++,
         onProblems: (_service, problems) => this.problems.push(...problems),
         onConflict: ({ frontend, loser }) => this.conflicts.push(`${frontend} ${loser}`),
         onStaleFlows: (flows) => this.stale.push([...flows]),
@@ -402,26 +404,23 @@ test('Service ports that a Local policy leaves without endpoints are counted', a
   assert.deepEqual(counts(), gaps(0, 0));
 });
 
-test('counters are read between two calls of the data plane', async () => {
+test('the data plane is asked about once a second for work that time brings', async () => {
   const bench = new Bench();
-  assert.deepEqual(await bench.pipeline.counters(), []);
   await bench.start();
-  const busy = Promise.withResolvers<void>();
-  bench.plane.busy = async () => busy.promise;
-  bench.pipeline.accept([setService(A)], 10);
-  await turns();
-  const reading = Promise.all([bench.pipeline.counters(), bench.pipeline.counters()]);
-  await turns();
-  assert.deepEqual(bench.plane.calls, ['apply']);
-  busy.resolve();
-  assert.deepEqual(await reading, [[], []]);
-  assert.deepEqual(bench.plane.calls, ['apply', 'counters']);
+  await bench.clock.pass(3000);
+  assert.deepEqual(bench.plane.calls, []);
+  bench.plane.hasWork = true;
+  await bench.clock.pass(1000);
+  assert.deepEqual(bench.plane.calls, ['tend']);
+  assert.equal(bench.tended, 1);
+  bench.plane.hasWork = true;
   bench.plane.fault = () => {
     throw new Error('no');
   };
-  const failing = assert.rejects(bench.pipeline.counters(), /no/);
-  await bench.clock.pass(10);
-  await failing;
-  assert.deepEqual(bench.failures, []);
+  await bench.clock.pass(1000);
+  bench.plane.fault = () => undefined;
+  await bench.clock.pass(1000);
+  assert.deepEqual(bench.plane.calls.slice(0, 2), ['tend', 'tend']);
+  assert.equal(bench.plane.calls.at(-1), 'open');
   assert.equal(bench.plane.overlapped, false);
 });

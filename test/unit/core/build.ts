@@ -55,6 +55,9 @@ export function service(fields: Partial<Service> = {}): Service {
     externalTrafficPolicy: 'Cluster',
     affinitySeconds: undefined,
     healthCheckNodePort: 0,
+    scheduler: undefined,
+    weights: undefined,
+    drainSeconds: undefined,
     ...fields,
   };
 }
@@ -64,6 +67,7 @@ export function endpoint(address: string, fields: Partial<SliceEndpoint> = {}): 
   return {
     address: ip(address),
     nodeName: 'other',
+    zone: undefined,
     ready: true,
     serving: true,
     terminating: false,
@@ -86,6 +90,7 @@ export function slice(
     ports: [{ name: '', protocol: 'TCP', port: 8080 }],
     endpoints,
     triggeredAt: undefined,
+    weights: undefined,
     ...fields,
   };
 }

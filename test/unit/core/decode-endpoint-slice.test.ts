@@ -30,6 +30,7 @@ test('a complete EndpointSlice is decoded field for field', () => {
       annotations: {
         'endpoints.kubernetes.io/last-change-trigger-time': '2026-11-21T19:35:19.5Z',
         other: 'text',
+        'switchyard.dev/weight': '3',
       },
     },
     addressType: 'IPv6',
@@ -61,6 +62,7 @@ test('a complete EndpointSlice is decoded field for field', () => {
       {
         address: ip('fd00::1'),
         nodeName: 'here',
+        zone: 'a',
         ready: false,
         serving: true,
         terminating: true,
@@ -69,6 +71,7 @@ test('a complete EndpointSlice is decoded field for field', () => {
       },
     ],
     triggeredAt: '2026-11-21T19:35:19.5Z',
+    weights: new Map([['*', 3]]),
   } satisfies EndpointSlice);
 });
 

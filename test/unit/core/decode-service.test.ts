@@ -75,6 +75,9 @@ test('a complete Service is decoded field for field', () => {
     externalTrafficPolicy: 'Local',
     affinitySeconds: 60,
     healthCheckNodePort: 32_000,
+    scheduler: undefined,
+    weights: undefined,
+    drainSeconds: undefined,
   } satisfies Service);
 });
 

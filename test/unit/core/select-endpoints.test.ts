@@ -435,3 +435,42 @@ test('1,000 endpoints in one slice and 300 slices of one Service are all joined'
   assert.equal(show(route.internal)?.length, 1300);
   assert.equal(route.serving.length, 1300);
 });
+
+/** Weights of the endpoints of cluster-IP traffic: `10.1.0.1=3`. */
+function weightsOf(fields: Partial<Service>, slices: readonly EndpointSlice[]): readonly string[] {
+  const { internal } = onlyRoute(service(fields), slices);
+  if (internal.kind !== 'endpoints') return [internal.kind];
+  return internal.endpoints.map(({ address, weight }) => `${address}=${weight}`);
+}
+
+test('an address counts before a zone, a zone before the rest, and a slice before its Service', () => {
+  const endpoints = [e(1, { zone: 'a' }), e(2, { zone: 'a' }), e(3, { zone: 'b' }), e(4)];
+  const weights = new Map([
+    ['10.1.0.1', 5],
+    ['a', 2],
+  ]);
+  assert.deepEqual(weightsOf({ weights }, [slice(endpoints)]), [
+    '10.1.0.1=5',
+    '10.1.0.2=2',
+    '10.1.0.3=1',
+    '10.1.0.4=1',
+  ]);
+  const own = slice(endpoints, { weights: new Map([['*', 7]]) });
+  assert.deepEqual(weightsOf({ weights }, [own]), [
+    '10.1.0.1=7',
+    '10.1.0.2=7',
+    '10.1.0.3=7',
+    '10.1.0.4=7',
+  ]);
+});
+
+test('an endpoint of weight 0 gets no new connections, and still counts as serving', () => {
+  const weights = new Map([['10.1.0.1', 0]]);
+  const route = onlyRoute(service({ weights, internalTrafficPolicy: 'Local' }), [
+    slice([e(1, HERE), e(2)]),
+  ]);
+  assert.equal(route.internal.kind, 'drop');
+  assert.deepEqual(route.serving, ['10.1.0.1:8080', '10.1.0.2:8080']);
+  assert.deepEqual(weightsOf({ weights }, [slice([e(1), e(2)])]), ['10.1.0.2=1']);
+  assert.deepEqual(weightsOf({ weights }, [slice([e(1)])]), ['reject']);
+});

@@ -158,6 +158,8 @@ export const content: readonly ConformanceCase[] = [
         externalFromInside: undefined,
         masqueradeExternal: true,
         affinitySeconds: undefined,
+        scheduler: undefined,
+        drainSeconds: undefined,
         allowedSources: undefined,
         serving: [],
       };

@@ -22,6 +22,8 @@ function route(service: string, family: Family = 'IPv4', port = 'http'): Route {
     externalFromInside: undefined,
     masqueradeExternal: true,
     affinitySeconds: undefined,
+    scheduler: undefined,
+    drainSeconds: undefined,
     allowedSources: undefined,
     serving: [],
   };
