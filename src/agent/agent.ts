@@ -1,19 +1,13 @@
 /** The daemon: follows objects and the node's addresses, keeps the data plane up to date, and tells about it. */
-import type { WallTime } from '../core/clock.ts';
-import type { Address, Family } from '../core/ip.ts';
-import type { Sysctls } from '../kernel/sysctl.ts';
-import type { Environment } from '../kube/access.ts';
-import type { DataPlane } from '../planes/plane.ts';
 import { type ApiConnection, openApiConnection } from './api-connection.ts';
 import { openApi } from './api-source.ts';
-import type { AgentClock } from './clock.ts';
 import type { AgentConfig } from './config/agent-config.ts';
 import { AgentError } from './errors.ts';
 import { NO_EVENTS, serviceWarning } from './event-notes.ts';
-import { type DeleteFlows, FlowCleaner } from './flow-cleaner.ts';
+import { FlowCleaner } from './flow-cleaner.ts';
 import { HealthState } from './http/health-state.ts';
 import { ServiceHealth } from './http/service-health.ts';
-import type { Logger } from './log.ts';
+import type { Machine } from './machine.ts';
 import { openManifests } from './manifest-source.ts';
 import { AgentMetrics } from './metrics/agent-metrics.ts';
 import { NodeTracker } from './node-tracker.ts';
@@ -23,37 +17,6 @@ import { type Pages, openPorts } from './ports.ts';
 import { Reporter } from './reporter.ts';
 import { setUpMachine } from './set-up-machine.ts';
 import type { ObjectSource, TakeChanges } from './source.ts';
-
-/** Addresses of interfaces. */
-export type InterfaceAddresses = readonly { readonly address: Address }[];
-
-/** The addresses of this machine. Iterating gives all of them, at once and after each change. */
-export interface AddressSource extends AsyncIterable<InterfaceAddresses> {
-  readonly addresses: InterfaceAddresses;
-  /** Ends the iteration. */
-  close(): Promise<void>;
-}
-
-/** What an agent uses of the machine it runs on. */
-export interface Machine {
-  /** Works here: {@link chooseMode} has asked it. */
-  readonly plane: DataPlane;
-  readonly addresses: AddressSource;
-  readonly deleteFlows: DeleteFlows;
-  /** Families the kernel has. */
-  readonly families: readonly Family[];
-  readonly sysctls: Sysctls;
-  /** Sets how readily the kernel ends this process when memory runs out. Throws a KernelError. */
-  readonly setOomScore: (score: number) => void;
-  readonly cpus: number;
-  /** Environment variables of this process. */
-  readonly env: Environment;
-  readonly clock: AgentClock;
-  readonly wallTime: WallTime;
-  /** Numbers from 0 up to, not including, 1. */
-  readonly random: () => number;
-  readonly log: Logger;
-}
 
 /** How often to ask whether somebody else wrote rules, in milliseconds. */
 const POLL_MS = 1000;

@@ -19,7 +19,7 @@ export interface Logger {
 }
 
 /** Another verbosity for the parts whose name matches (kube-proxy: `--vmodule`). */
-export interface PartVerbosity {
+interface PartVerbosity {
   /** Name of a part; `*` and `?` stand for any characters and for one. */
   readonly filePattern: string;
   readonly verbosity: number;

@@ -1,5 +1,5 @@
 /** What is set in the kernel before anything is programmed. */
-import type { Machine } from './agent.ts';
+import type { Machine } from './machine.ts';
 import type { AgentConfig, ConntrackConfig } from './config/agent-config.ts';
 import { type EventSink, nodeWarning } from './event-notes.ts';
 import { type ConntrackSettings, setUpConntrack, setUpOomScore } from './node-setup.ts';

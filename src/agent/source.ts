@@ -11,6 +11,3 @@ export interface ObjectSource extends AsyncDisposable {
   /** Resolves when the source is closed. Rejects when it cannot go on. */
   readonly done: Promise<void>;
 }
-
-/** Starts to follow. Rejects when that cannot work, whatever one waits for. */
-export type OpenSource = (take: TakeChanges) => Promise<ObjectSource>;

@@ -9,6 +9,7 @@ import { printYaml } from '../agent/config/print.ts';
 import { readConfigFile } from '../agent/config/read-file.ts';
 import { ConfigWatcher } from '../agent/config/watch-config.ts';
 import { describeError } from '../agent/describe-error.ts';
+import { KUBE_PROXY } from '../agent/kube-proxy.ts';
 import { Log } from '../agent/log.ts';
 import { removeRules } from './cleanup.ts';
 import type { Output } from './output.ts';
@@ -45,7 +46,9 @@ async function run(given: Given, output: Output): Promise<void> {
   const loaded = load(given);
   const { settings } = loaded;
   if (settings.version === 'true' || settings.version === 'raw') {
-    output.out(`switchyard ${packageJson.version}, in the manner of kube-proxy v1.36.2\n`);
+    output.out(
+      `switchyard ${packageJson.version}, in the manner of kube-proxy ${KUBE_PROXY.version}\n`,
+    );
   } else if (settings.writeConfigTo !== '') {
     await writeAtomically(settings.writeConfigTo, printYaml(settings));
   } else if (settings.cleanup) {

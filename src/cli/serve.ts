@@ -2,12 +2,14 @@
 import { existsSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import packageJson from '../../package.json' with { type: 'json' };
-import { type Machine, initialise, runAgent } from '../agent/agent.ts';
+import { initialise, runAgent } from '../agent/agent.ts';
 import { SYSTEM_CLOCK } from '../agent/clock.ts';
 import { type AgentConfig, agentConfig } from '../agent/config/agent-config.ts';
 import type { LoadedConfig } from '../agent/config/load.ts';
 import { printConfigz, printFlags } from '../agent/config/print.ts';
+import { KUBE_PROXY } from '../agent/kube-proxy.ts';
 import type { Log } from '../agent/log.ts';
+import type { Machine } from '../agent/machine.ts';
 import { chooseMode } from '../agent/mode.ts';
 import type { Pages } from '../agent/ports.ts';
 import { Conntrack } from '../kernel/conntrack/conntrack.ts';
@@ -16,9 +18,6 @@ import { setOomScore } from '../kernel/oom-score.ts';
 import { AddressWatcher } from '../kernel/rtnetlink/address-watcher.ts';
 import { openSysctls } from '../kernel/sysctl.ts';
 import { planeOffers } from './planes.ts';
-
-/** The kube-proxy whose interface this is. */
-const KUBE_PROXY = '1.36';
 
 const startedAt = Date.now();
 
@@ -82,7 +81,7 @@ function pagesOf({ settings }: LoadedConfig, { mode }: AgentConfig, log: Log): P
       uptimeSeconds: (Date.now() - startedAt) / 1000,
       runtime: `Node.js ${process.version}`,
       version: packageJson.version,
-      emulates: KUBE_PROXY,
+      emulates: `${KUBE_PROXY.major}.${KUBE_PROXY.minor}`,
     }),
     setVerbosity: (level) => {
       log.setVerbosity(level);

@@ -11,7 +11,7 @@ import type { PlaneSettings } from '../core/node.ts';
 import type { Route, RouteChange } from '../core/route.ts';
 
 /** Data planes there are. */
-export type Mode = 'nftables' | 'ipvs';
+type Mode = 'nftables' | 'ipvs';
 
 /** What one call wrote. `operations` counts kernel objects (elements, rules, chains, sets), `batches` transactions. */
 export interface WriteReport {

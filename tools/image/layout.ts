@@ -6,7 +6,7 @@ import { gzipSync } from 'node:zlib';
 import { type TarContent, type TarFiles, packTar } from './tar.ts';
 
 /** How containers of the image run, and what the image says of itself. */
-export interface ImageConfig {
+interface ImageConfig {
   /** As Go names it: `amd64`, `arm64`. */
   readonly architecture: string;
   readonly entrypoint: readonly string[];

@@ -23,7 +23,7 @@ export type DetectLocal =
   | { readonly mode: 'InterfaceNamePrefix'; readonly prefix: string };
 
 /** Where Services come from. */
-export type ObjectSource =
+type ObjectSource =
   /** A file, or a folder of them. */
   | { readonly kind: 'manifests'; readonly path: string }
   | {
@@ -49,7 +49,7 @@ export interface ConntrackConfig {
 }
 
 /** What is logged. */
-export interface LoggingConfig {
+interface LoggingConfig {
   readonly format: 'text' | 'json';
   readonly verbosity: number;
   readonly vmodule: readonly VModule[];

@@ -1,4 +1,5 @@
 /** Metrics that never change: what is running, with which features, with how many metrics. */
+import { KUBE_PROXY } from '../kube-proxy.ts';
 import type { MetricsMode } from './definition.ts';
 import { registeredMetrics } from './definitions.ts';
 import type { MetricSet } from './metric-set.ts';
@@ -10,9 +11,6 @@ export interface FeatureGate {
   readonly stage: string;
   readonly enabled: boolean;
 }
-
-/** The kube-proxy whose interface this is. */
-const KUBE_PROXY = { major: '1', minor: '36', version: 'v1.36.2' };
 
 /** `git_version` of `kubernetes_build_info`. Build metadata (semver.org, 10) names what this really is. */
 function gitVersion(version: string): string {

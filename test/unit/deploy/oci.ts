@@ -1,6 +1,6 @@
 /** What the OCI image specification calls the parts of an image, as far as tests read them. */
 
-export interface Descriptor {
+interface Descriptor {
   readonly digest: string;
   readonly size: number;
   readonly annotations: Readonly<Record<string, string>>;
