@@ -63,6 +63,8 @@ export interface IpvsConfig {
   readonly tcpMs: number;
   readonly tcpFinMs: number;
   readonly udpMs: number;
+  readonly bindMode: 'route' | 'address';
+  readonly drainMs: number;
 }
 
 /** Options that were checked. */
@@ -194,6 +196,8 @@ function ipvs(settings: Settings): IpvsConfig {
     tcpMs: settings.ipvsTcpTimeout,
     tcpFinMs: settings.ipvsTcpFinTimeout,
     udpMs: settings.ipvsUdpTimeout,
+    bindMode: settings.bindMode,
+    drainMs: settings.drainPeriod,
   };
 }
 

@@ -45,7 +45,16 @@ test('without flags, the daemon does what kube-proxy does by default', () => {
     },
     logging: { format: 'text', verbosity: 0, vmodule: [] },
     masqueradeBit: 14,
-    ipvs: { scheduler: 'rr', excludeCidrs: [], strictArp: false, tcpMs: 0, tcpFinMs: 0, udpMs: 0 },
+    ipvs: {
+      scheduler: 'rr',
+      excludeCidrs: [],
+      strictArp: false,
+      tcpMs: 0,
+      tcpFinMs: 0,
+      udpMs: 0,
+      bindMode: 'route',
+      drainMs: 300_000,
+    },
     iptables: { localhostNodePorts: true },
   });
 });

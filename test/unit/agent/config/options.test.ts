@@ -20,7 +20,8 @@ const KUBE_PROXY_FLAGS = `
   conntrack-udp-timeout conntrack-udp-timeout-stream config-sync-period boot-id-file machine-id-file
   windows-service source-vip network-name enable-dsr root-hnsendpoint-name forward-healthcheck-vip`;
 
-const OWN_FLAGS = 'manifests ip-families coalesce-window verify-interval service-metrics';
+const OWN_FLAGS =
+  'manifests ip-families coalesce-window verify-interval service-metrics bind-mode drain-period';
 
 test('the table has every flag of kube-proxy, ours, and no other', () => {
   const expected = `${KUBE_PROXY_FLAGS} ${OWN_FLAGS}`.trim().split(/\s+/);

@@ -172,6 +172,8 @@ const OWN_FIELDS = some<unknown>({
   ipFamilies: fc.subarray(['IPv4', 'IPv6']),
   coalesceWindow: duration,
   serviceMetrics: fc.integer({ min: 0, max: 2000 }),
+  bindMode: fc.constantFrom('route', 'address'),
+  drainPeriod: duration,
 });
 
 test('settings that are written to a file and read again are the same', () => {
