@@ -43,7 +43,7 @@ export const frontends: readonly ConformanceCase[] = [
     name: 'a node port answers on every address of the node when told so, except loopback',
     steps: (at) => [
       {
-        setup: { flags: { nodeportAddresses: '0.0.0.0/0,::/0' } },
+        setup: { flags: { 'nodeport-addresses': '0.0.0.0/0,::/0' } },
         set: [service(at, { nodePort: at.nodePort() }), slice(at, ['pod-a', 'pod-c'])],
         expect: [nodeAddress, nodeSecondAddress].flatMap((address) => ({
           from: everywhere,
@@ -56,7 +56,7 @@ export const frontends: readonly ConformanceCase[] = [
       },
       {
         when: 'on those in a range',
-        setup: { flags: { nodeportAddresses: '192.0.2.0/24,2001:db8:2::/64' } },
+        setup: { flags: { 'nodeport-addresses': '192.0.2.0/24,2001:db8:2::/64' } },
         expect: [
           {
             from: 'client',
@@ -68,7 +68,7 @@ export const frontends: readonly ConformanceCase[] = [
       },
       {
         when: 'they are narrowed down again',
-        setup: { flags: { nodeportAddresses: 'primary' } },
+        setup: { flags: { 'nodeport-addresses': 'primary' } },
         expect: [
           {
             from: 'client',

@@ -6,7 +6,7 @@ import type { Place } from '../place.ts';
 import { defaultSetup } from '../world.ts';
 
 const byInterface = (name: string) => ({
-  flags: { detectLocalMode: 'BridgeInterface', podBridgeInterface: name },
+  flags: { 'detect-local-mode': 'BridgeInterface', 'pod-bridge-interface': name },
 });
 
 /** An endpoint on this node and one elsewhere, neither of them a client of the cases. */
@@ -54,7 +54,7 @@ export const masquerade: readonly ConformanceCase[] = [
     name: 'masqueradeAll masquerades pods too, and switches off again',
     steps: (at) => [
       {
-        setup: { flags: { ...defaultSetup.flags, masqueradeAll: 'true' } },
+        setup: { flags: { ...defaultSetup.flags, 'masquerade-all': 'true' } },
         set: [service(at), slice(at, endpoints)],
         expect: [
           toClusterIP(at, 'client', 'node'),
@@ -87,8 +87,8 @@ export const masquerade: readonly ConformanceCase[] = [
           when: 'by prefix',
           setup: {
             flags: {
-              detectLocalMode: 'InterfaceNamePrefix',
-              podInterfaceNamePrefix: podInterfacePrefix,
+              'detect-local-mode': 'InterfaceNamePrefix',
+              'pod-interface-name-prefix': podInterfacePrefix,
             },
           },
           set: [
@@ -122,7 +122,7 @@ export const masquerade: readonly ConformanceCase[] = [
     name: 'local traffic can be told by the pod CIDRs of the node',
     steps: (at) => [
       {
-        setup: { flags: { detectLocalMode: 'NodeCIDR' } },
+        setup: { flags: { 'detect-local-mode': 'NodeCIDR' } },
         set: [service(at), slice(at, ['pod-b'])],
         expect: [
           {
