@@ -18,6 +18,8 @@ import { Reporter } from './reporter.ts';
 import { setUpMachine } from './set-up-machine.ts';
 import type { ObjectSource, TakeChanges } from './source.ts';
 
+/** Virtual and real servers in an answer of `/metrics`. */
+const MAX_IPVS_SERVERS = 5000;
 /** How often to ask whether somebody else wrote rules, in milliseconds. */
 const POLL_MS = 1000;
 /** How often to compare everything although nobody seems to have written, in milliseconds. */
@@ -40,7 +42,8 @@ export async function runAgent(
   const { mode, nodeName, syncPeriodMs, serviceMetrics } = config;
   await using atEnd = new AsyncDisposableStack();
   atEnd.defer(async () => addresses.close());
-  const reporter = new Reporter({ mode, nodeName, source: nameSource(config) }, machine.log);
+  await using api = connect(config, machine, () => observed);
+  const reporter = new Reporter({ mode, nodeName, source: nameSource(config, api) }, machine.log);
   const tracker = new NodeTracker(config, machine.families, () =>
     addresses.addresses.map(({ address }) => address),
   );
@@ -56,8 +59,9 @@ export async function runAgent(
       serviceMetrics > 0
         ? { read: async () => plane.counters(), maxPorts: serviceMetrics }
         : undefined,
+    ipvs: machine.readIpvs && { read: machine.readIpvs, maxServers: MAX_IPVS_SERVERS },
   });
-  await using api = connect(config, machine, reporter, metrics);
+  const observed = { reporter, metrics };
   const events = api?.events ?? NO_EVENTS;
   const setUpAgain = setUpMachine(config, machine, reporter, events);
 
@@ -117,15 +121,18 @@ export async function runAgent(
     pipeline.setNode(description.view, description.settings, at);
     return description.fatal;
   };
+  // Before, nobody can say what the Node lacks: it may only come last.
+  let isSynced = false;
   const take: TakeChanges = (changes, at) => {
     noteChanges(observers, changes);
-    if (tracker.take(changes)) updateNode(at);
+    if (tracker.take(changes) && isSynced) updateNode(at);
     pipeline.accept(changes, at);
   };
   const stopped = untilAborted(signal);
   await using source = await openSource(config, machine, api, observers, take);
   await Promise.race([source.synced, stopped]);
   if (signal.aborted) return;
+  isSynced = true;
   const fatal = updateNode(clock.now());
   if (fatal !== undefined) throw new AgentError('SY_CONFIG_INVALID', `${fatal}.`);
   pipeline.complete();
@@ -146,7 +153,8 @@ export async function initialise(
 ): Promise<void> {
   const { mode, nodeName } = config;
   const { wallTime } = machine;
-  const reporter = new Reporter({ mode, nodeName, source: nameSource(config) }, machine.log);
+  await using api = connect(config, machine, () => observed);
+  const reporter = new Reporter({ mode, nodeName, source: nameSource(config, api) }, machine.log);
   const families = config.families ?? machine.families;
   const metrics = new AgentMetrics({
     mode,
@@ -155,29 +163,24 @@ export async function initialise(
     version: '',
     featureGates: [],
     traffic: undefined,
+    ipvs: undefined,
   });
-  await using api = connect(config, machine, reporter, metrics);
+  const observed = { reporter, metrics };
   setUpMachine(config, machine, reporter, NO_EVENTS);
-  await using source = await openSource(
-    config,
-    machine,
-    api,
-    { reporter, metrics },
-    () => undefined,
-  );
+  await using source = await openSource(config, machine, api, observed, () => undefined);
   await Promise.race([source.synced, untilAborted(signal)]);
 }
 
-function nameSource({ source }: AgentConfig): string {
-  if (source.kind === 'manifests') return source.path;
-  return source.master ?? source.kubeconfig ?? 'the API server of this pod';
+function nameSource({ source }: AgentConfig, api: ApiConnection | undefined): string {
+  return source.kind === 'manifests' ? source.path : (api?.client.server ?? '');
 }
+
+type Observed = Pick<Observers, 'reporter' | 'metrics'>;
 
 function connect(
   { source, nodeName }: AgentConfig,
   { env, clock, wallTime, random }: Machine,
-  reporter: Reporter,
-  metrics: AgentMetrics,
+  observed: () => Observed,
 ): ApiConnection | undefined {
   if (source.kind !== 'api') return undefined;
   const { kubeconfig, master } = source;
@@ -189,9 +192,11 @@ function connect(
     clock,
     wallTime,
     random,
-    reporter,
+    onEventLost: (reason, error) => {
+      observed().reporter.eventLost(reason, error);
+    },
     onRequest: (request) => {
-      metrics.apiRequest(request);
+      observed().metrics.apiRequest(request);
     },
   });
 }
@@ -200,7 +205,7 @@ async function openSource(
   { source, nodeName }: AgentConfig,
   { clock, random }: Machine,
   api: ApiConnection | undefined,
-  observers: Pick<Observers, 'reporter' | 'metrics'>,
+  observers: Observed,
   take: TakeChanges,
 ): Promise<ObjectSource> {
   if (source.kind === 'manifests') {

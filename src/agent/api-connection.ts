@@ -2,12 +2,12 @@
 import type { Clock, WallTime } from '../core/clock.ts';
 import type { Environment } from '../kube/access.ts';
 import { findAccess } from '../kube/connect.ts';
+import type { KubeError } from '../kube/errors.ts';
 import { EventRecorder } from '../kube/event-recorder.ts';
 import { type ApiClient, Transport } from '../kube/transport.ts';
 import { CONTROLLER } from './event-notes.ts';
 import { meteredClient } from './metered-client.ts';
 import type { ApiRequestFacts } from './metrics/agent-metrics.ts';
-import type { Reporter } from './reporter.ts';
 
 /** What a connection is made with. */
 export interface ApiConnectionOptions {
@@ -18,7 +18,8 @@ export interface ApiConnectionOptions {
   readonly clock: Clock;
   readonly wallTime: WallTime;
   readonly random: () => number;
-  readonly reporter: Pick<Reporter, 'eventLost'>;
+  /** An Event of this reason could not be written and is given up. */
+  readonly onEventLost: (reason: string, error: KubeError) => void;
   readonly onRequest: (request: ApiRequestFacts) => void;
 }
 
@@ -45,7 +46,7 @@ export function openApiConnection(options: ApiConnectionOptions): ApiConnection 
     wallTime,
     random,
     onLost: (note, error) => {
-      options.reporter.eventLost(note.reason, error);
+      options.onEventLost(note.reason, error);
     },
   });
   return {

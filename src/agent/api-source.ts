@@ -23,6 +23,8 @@ export interface ApiEvents {
   /** A list or watch failed and is tried again after `retryMs`. Told once until it works again. */
   readonly onTrouble: (resource: string, error: KubeError, retryMs: number) => void;
   readonly onRecovered: (resource: string) => void;
+  /** Everything else is there, and no Node with an address; it is waited for so long. */
+  readonly onNodeAwaited: (waitMs: number) => void;
   /** There is no Node with an address after all this time; the proxy begins without. */
   readonly onNodeMissing: (waitedMs: number) => void;
 }
@@ -47,9 +49,12 @@ export function openApi(options: ApiSourceOptions, take: TakeChanges): ObjectSou
   const { nodeName, clock, events } = options;
   const closed = Promise.withResolvers<void>();
   const hasAddress = Promise.withResolvers<void>();
+  let isThere = false;
   const node = follow(options, nodeNamed(nodeName), (changes, at) => {
     take(changes, at);
-    if (changes.some(isUsable)) hasAddress.resolve();
+    if (!changes.some(isUsable)) return;
+    isThere = true;
+    hasAddress.resolve();
   });
   const all = [
     follow(options, SERVICES, take),
@@ -64,6 +69,7 @@ export function openApi(options: ApiSourceOptions, take: TakeChanges): ObjectSou
         events.onSynced(plural);
       }),
     );
+    if (!isThere) events.onNodeAwaited(NODE_MS);
     const cancel = clock.after(NODE_MS, () => {
       events.onNodeMissing(NODE_MS);
       hasAddress.resolve();

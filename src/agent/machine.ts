@@ -7,6 +7,7 @@ import type { DataPlane } from '../planes/plane.ts';
 import type { AgentClock } from './clock.ts';
 import type { DeleteFlows } from './flow-cleaner.ts';
 import type { Logger } from './log.ts';
+import type { IpvsSnapshot } from './metrics/ipvs-metrics.ts';
 
 /** Addresses of interfaces. */
 export type InterfaceAddresses = readonly { readonly address: Address }[];
@@ -22,6 +23,8 @@ export interface AddressSource extends AsyncIterable<InterfaceAddresses> {
 export interface Machine {
   /** Works here: {@link chooseMode} has asked it. */
   readonly plane: DataPlane;
+  /** In ipvs mode: what IPVS holds. */
+  readonly readIpvs: (() => Promise<IpvsSnapshot>) | undefined;
   readonly addresses: AddressSource;
   readonly deleteFlows: DeleteFlows;
   /** Families the kernel has. */

@@ -138,6 +138,9 @@ export function apiEvents({
       metrics.watchWorks(resource);
       reporter.apiRecovered(resource);
     },
+    onNodeAwaited: (waitMs) => {
+      reporter.nodeAwaited(waitMs);
+    },
     onNodeMissing: (waitedMs) => {
       reporter.nodeMissing(waitedMs);
     },

@@ -220,6 +220,15 @@ export class Reporter implements FlowCleanerEvents {
     if (ofServer) this.#api.info('The API server can be reached again');
   }
 
+  /** Only the Node is missing. */
+  nodeAwaited(waitMs: number): void {
+    const { nodeName } = this.#subject;
+    this.#api.info('Waiting for the Node to be there with an address', {
+      node: nodeName,
+      wait_ms: waitMs,
+    });
+  }
+
   /** The Node did not come in time. */
   nodeMissing(waitedMs: number): void {
     const { nodeName } = this.#subject;

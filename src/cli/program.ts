@@ -4,6 +4,7 @@ import packageJson from '../../package.json' with { type: 'json' };
 import { describeError, errorCode } from '../agent/describe-error.ts';
 import { normaliseFlags } from '../agent/config/normalise-flags.ts';
 import { addCleanupCommand } from './cleanup.ts';
+import { addIpvsCommand } from './ipvs.ts';
 import type { Output } from './output.ts';
 import { addProxyCommand } from './proxy.ts';
 
@@ -21,6 +22,7 @@ function buildProgram(output: Output): Command {
     .exitOverride();
   addProxyCommand(program, output);
   addCleanupCommand(program, output);
+  addIpvsCommand(program, output);
   return program;
 }
 

@@ -52,7 +52,7 @@ async function run(given: Given, output: Output): Promise<void> {
   } else if (settings.writeConfigTo !== '') {
     await writeAtomically(settings.writeConfigTo, printYaml(settings));
   } else if (settings.cleanup) {
-    await removeRules(output);
+    await removeRules(loaded, output);
   } else if (settings.initOnly) {
     await setUp(loaded, openLog(loaded, output), stopSignal());
   } else {

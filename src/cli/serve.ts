@@ -17,6 +17,7 @@ import { openKernelIo } from '../kernel/koffi-io.ts';
 import { setOomScore } from '../kernel/oom-score.ts';
 import { AddressWatcher } from '../kernel/rtnetlink/address-watcher.ts';
 import { openSysctls } from '../kernel/sysctl.ts';
+import { readIpvs } from './ipvs-snapshot.ts';
 import { planeOffers } from './planes.ts';
 
 const startedAt = Date.now();
@@ -42,7 +43,7 @@ function openMachine(
 ): { readonly config: AgentConfig; readonly machine: Machine } {
   const main = log.part('main');
   const io = openKernelIo();
-  const { plane, reason } = chooseMode(loaded.settings.mode, planeOffers(io));
+  const { plane, reason } = chooseMode(loaded.settings.mode, planeOffers(io, loaded));
   stack.defer(() => {
     plane.close();
   });
@@ -54,6 +55,7 @@ function openMachine(
   });
   const machine: Machine = {
     plane,
+    readIpvs: plane.mode === 'ipvs' ? async () => readIpvs(io) : undefined,
     addresses: stack.use(AddressWatcher.open(io)),
     deleteFlows: async (stale) => conntrack.deleteStaleUdp(stale),
     families: existsSync('/proc/net/if_inet6') ? ['IPv4', 'IPv6'] : ['IPv4'],

@@ -48,7 +48,7 @@ export interface ReflectorOptions<I> {
 const EVENT_TYPES: ReadonlySet<string> = new Set(['ADDED', 'MODIFIED', 'DELETED', 'BOOKMARK']);
 /** Servers end a watch after 5 to 10 minutes, as client-go asks them to: so clients spread over them again. */
 const WATCH_SECONDS = 300;
-/** A watch that ends sooner than this without a new version has failed, in milliseconds. */
+/** A watch that ends sooner than this without a new version has failed; one that lasts works. In milliseconds. */
 const SHORT_MS = 1000;
 /** A server is waited for no longer than this because it asks for it, in milliseconds. */
 const MAX_RETRY_AFTER_MS = 60_000;
@@ -137,13 +137,21 @@ export class Reflector<I> implements AsyncDisposable {
     let changes: Change<I>[] = [];
     let arrivedAt = 0;
     const startedAt = clock.now();
+    let cancel: (() => void) | undefined;
+    const granted = (): void => {
+      this.#reached('list');
+      // Where nothing happens, the first bookmark comes after a minute.
+      cancel = clock.after(SHORT_MS, () => {
+        this.#reached('watch');
+      });
+    };
     const options = {
       from: version ?? freshness,
       timeoutSeconds: WATCH_SECONDS + Math.floor(random() * (WATCH_SECONDS + 1)),
     };
-    await watchObjects(this.#collection, options, {
+    const watched = watchObjects(this.#collection, options, {
       onOpen: () => {
-        if (replacement === undefined) this.#reached('list');
+        if (replacement === undefined) granted();
       },
       onEvent: (event) => {
         if (changes.length === 0) arrivedAt = clock.now();
@@ -157,6 +165,7 @@ export class Reflector<I> implements AsyncDisposable {
         } else if (annotationOf(event.value, INITIAL_EVENTS_END) === 'true') {
           this.#replace(replacement, versionOf(event.value));
           replacement = undefined;
+          granted();
         }
       },
       onPause: () => {
@@ -166,6 +175,7 @@ export class Reflector<I> implements AsyncDisposable {
         this.#options.events.onChanges(told, arrivedAt);
       },
     });
+    await watched.finally(() => cancel?.());
     if (replacement !== undefined) {
       // An old server that does not know what it was asked for.
       this.#position = { ...this.#position, watchList: false };

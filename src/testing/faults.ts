@@ -13,7 +13,7 @@ export type Fault =
     }
   /** A Status in place of the true answer, in the content type the client accepts. */
   | { readonly kind: 'refuse'; readonly error: StatusError }
-  /** A list without objects in place of the true one. */
+  /** A list, or a watch-list, without objects in place of the true one. */
   | { readonly kind: 'emptyList' }
   /** The true answer, that many milliseconds later. */
   | { readonly kind: 'delay'; readonly ms: number }

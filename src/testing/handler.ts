@@ -128,11 +128,11 @@ export class Handler {
         const stream = target.verb === 'watch' ? ';stream=watch' : '';
         throw status.notAcceptable(MEDIA_TYPES.map((type) => type + stream));
       }
+      const empty = fault?.kind === 'emptyList';
       if (target.verb === 'watch') {
-        await this.#watch(exchange, target, media);
+        await this.#watch(exchange, target, media, empty);
         return undefined;
       }
-      const empty = fault?.kind === 'emptyList';
       return await this.#act(exchange, target.verb, target, media, empty);
     } catch (error) {
       const known = error instanceof StatusError ? error : status.internalError(String(error));
@@ -180,7 +180,12 @@ export class Handler {
     return negotiated(200, media, statusBody(media, status.deleted(resource, name, uid)), pretty);
   }
 
-  async #watch(exchange: Exchange, target: Target, media: Media): Promise<void> {
+  async #watch(
+    exchange: Exchange,
+    target: Target,
+    media: Media,
+    beginsEmpty: boolean,
+  ): Promise<void> {
     const { response, record } = exchange;
     const { store, clock, slowReaderMs } = this.#setting;
     const watch = new Watch({
@@ -193,6 +198,7 @@ export class Handler {
       frames: this.#frames,
       request: record,
       options: parseListOptions(target, record.query),
+      beginsEmpty,
       onEnd: (ended) => this.#watches.delete(ended),
     });
     record.status = 200;

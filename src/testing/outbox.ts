@@ -66,7 +66,7 @@ export class Outbox {
       const chunk = pieces.length === 1 && first !== undefined ? first : Buffer.concat(pieces);
       this.#blocked = !this.#response.write(chunk);
     }
-    this.#waiting = next < this.#waiting.length ? this.#waiting.slice(next) : [];
+    if (next > 0) this.#waiting = this.#waiting.slice(next);
     // Being behind for a moment is no fault; being behind with news waiting is.
     if (this.#waiting.length > 0 && !this.#ended) {
       this.#cancelPatience ??= this.#clock.after(this.#patienceMs, this.#onSlow);

@@ -31,6 +31,8 @@ export interface WatchSetting {
   readonly media: Media;
   readonly request: RequestRecord;
   readonly options: ListOptions;
+  /** Begin as if there were no objects. */
+  readonly beginsEmpty: boolean;
   readonly response: ServerResponse;
   /** A reader that takes nothing for so long, in milliseconds, is cut off. */
   readonly slowReaderMs: number;
@@ -129,7 +131,7 @@ export class Watch {
 
   /** What comes before the first new change. */
   #begin(): void {
-    const { store, collection, options, media } = this.#setting;
+    const { store, collection, options, media, beginsEmpty } = this.#setting;
     const { resource } = collection;
     this.#revision = options.revision === 0 ? store.revision : options.revision;
     const everything = options.sendInitialEvents ?? options.revision === 0;
@@ -138,7 +140,7 @@ export class Watch {
       return;
     }
     this.#revision = Math.max(this.#revision, store.revision);
-    for (const current of collection.list()) {
+    for (const current of beginsEmpty ? [] : collection.list()) {
       if (!options.matches(current.object)) continue;
       this.#outbox.send(eventFrame(media, resource, 'ADDED', current));
     }

@@ -6,9 +6,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
 import packageJson from '../../package.json' with { type: 'json' };
-import { shop } from './proxy/manifests.ts';
+import { shop } from '../lab/manifests.ts';
 import { parseOci } from '../unit/deploy/oci.ts';
-import { NodeUnderTest, ProxyProcess } from './proxy/node-under-test.ts';
+import { ProxyProcess } from './lab/proxy-process.ts';
+import { NodeUnderTest } from './proxy/node-under-test.ts';
 
 const root = join(import.meta.dirname, '../..');
 const tag = packageJson.version;

@@ -3,11 +3,12 @@ import { type AgentConfig, agentConfig } from '../../src/agent/config/agent-conf
 import { FLAGS } from '../../src/agent/config/options.ts';
 import { loadConfig } from '../../src/agent/config/load.ts';
 
+function readFile(path: string): string {
+  throw new Error(`${path} was not to be read`);
+}
+
 /** What these flags (by name, without dashes) come to in nftables mode on a machine called `n1`. */
 export function configOf(flags: Readonly<Record<string, string>>): AgentConfig {
-  const readFile = (path: string): string => {
-    throw new Error(`${path} was not to be read`);
-  };
   for (const name of Object.keys(flags)) {
     if (!FLAGS.has(name)) throw new Error(`there is no flag --${name}`);
   }

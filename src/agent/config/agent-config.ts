@@ -56,7 +56,7 @@ interface LoggingConfig {
 }
 
 /** Settings of ipvs mode only. 0: as the kernel has it. Times are in milliseconds. */
-export interface IpvsConfig {
+interface IpvsConfig {
   readonly scheduler: string;
   readonly excludeCidrs: readonly Cidr[];
   readonly strictArp: boolean;

@@ -7,6 +7,7 @@ import type { DriftReport } from '../../planes/plane.ts';
 import { type Count, type Observe, counterOf, histogramOf } from './children.ts';
 import type { MetricsMode } from './definition.ts';
 import { type Exposition, openMetricsText, prometheusText } from './exposition.ts';
+import { IpvsMetrics, type IpvsMetricsOptions } from './ipvs-metrics.ts';
 import { MetricSet } from './metric-set.ts';
 import { processStart, readProcess } from './process-metrics.ts';
 import { type Round, RoundMetrics } from './round-metrics.ts';
@@ -24,6 +25,8 @@ export interface AgentMetricsOptions {
   readonly featureGates: readonly FeatureGate[];
   /** `undefined`: traffic is not counted. */
   readonly traffic: TrafficOptions | undefined;
+  /** In ipvs mode. */
+  readonly ipvs: IpvsMetricsOptions | undefined;
 }
 
 /** What is programmed. */
@@ -59,6 +62,7 @@ export class AgentMetrics {
   readonly #wallTime: WallTime;
   readonly #rounds: RoundMetrics;
   readonly #traffic: ServiceTraffic | undefined;
+  readonly #ipvs: IpvsMetrics | undefined;
   readonly #serviceChanges: Counter;
   readonly #sliceChanges: Counter;
   readonly #flows: ReadonlyMap<Family, { readonly seconds: Observe; readonly deleted: Count }>;
@@ -71,7 +75,7 @@ export class AgentMetrics {
   #facts: PlanFacts | undefined;
 
   constructor(options: AgentMetricsOptions) {
-    const { mode, families, wallTime, version, featureGates, traffic } = options;
+    const { mode, families, wallTime, version, featureGates, traffic, ipvs } = options;
     const set = new MetricSet(mode);
     this.#set = set;
     this.#families = families;
@@ -85,6 +89,7 @@ export class AgentMetrics {
         set.counter('switchyard_service_traffic_failures_total'),
         set.gauge('switchyard_service_ports_left_out'),
       );
+    this.#ipvs = ipvs && new IpvsMetrics(ipvs, set);
     this.#serviceChanges = set.counter('kubeproxy_sync_proxy_rules_service_changes_total');
     this.#sliceChanges = set.counter('kubeproxy_sync_proxy_rules_endpoint_changes_total');
     const flowSeconds = set.histogram('kubeproxy_conntrack_reconciler_sync_duration_seconds');
@@ -144,6 +149,11 @@ export class AgentMetrics {
     if (!isClean) this.#set.counter('switchyard_drift_repaired_total').inc(operations);
   }
 
+  /** A Service was programmed without the scheduler it asks for, which the kernel lacks. */
+  schedulerMissing(service: ObjectKey): void {
+    this.#ipvs?.schedulerMissing(service);
+  }
+
   /** Stale flows of a family are gone. */
   flowsDeleted(family: Family, deleted: number, seconds: number): void {
     const metrics = this.#flows.get(family);
@@ -187,9 +197,14 @@ export class AgentMetrics {
 
   /** All values, as OpenMetrics or in Prometheus' own text format. */
   async expose(openMetrics: boolean): Promise<Exposition> {
-    const [traffic = ''] = await Promise.all([this.#traffic?.text(), readProcess(this.#set)]);
+    // Before the registry is asked: they set some of its values.
+    const [traffic = '', ipvs = ''] = await Promise.all([
+      this.#traffic?.text(),
+      this.#ipvs?.text(),
+      readProcess(this.#set),
+    ]);
     this.#setState();
-    const text = `${await this.#set.text()}${traffic}`;
+    const text = `${await this.#set.text()}${traffic}${ipvs}`;
     return openMetrics ? openMetricsText(text) : prometheusText(text);
   }
 

@@ -1,5 +1,6 @@
 /** All metrics there are, from which the registry and docs/metrics.md are made. */
 import type { MetricDefinition, MetricsMode } from './definition.ts';
+import { IPVS_METRICS, IPVS_SERVER_METRICS } from './ipvs-definitions.ts';
 import { KUBERNETES_METRICS, KUBE_PROXY_METRICS } from './kube-proxy-definitions.ts';
 import { NODE_METRICS, SWITCHYARD_METRICS, TRAFFIC_METRICS } from './switchyard-definitions.ts';
 
@@ -8,11 +9,16 @@ const REGISTERED = [
   ...KUBE_PROXY_METRICS,
   ...KUBERNETES_METRICS,
   ...SWITCHYARD_METRICS,
+  ...IPVS_METRICS,
   ...NODE_METRICS,
 ] as const;
 
 /** Every metric of every mode. */
-export const METRICS: readonly MetricDefinition[] = [...REGISTERED, ...TRAFFIC_METRICS];
+export const METRICS: readonly MetricDefinition[] = [
+  ...REGISTERED,
+  ...TRAFFIC_METRICS,
+  ...IPVS_SERVER_METRICS,
+];
 
 /** The metrics of a mode that a registry holds, in the order of their names. */
 export function registeredMetrics(mode: MetricsMode): readonly MetricDefinition[] {

@@ -11,6 +11,12 @@ const COUNTERS: ReadonlySet<string> = new Set(
   METRICS.filter(({ type }) => type === 'counter').map(({ name }) => name),
 );
 
+/** Labels of a series, as both formats write them: `name="web",port="http"`. */
+export function labelsText(labels: Readonly<Record<string, string>>): string {
+  const pairs = Object.entries(labels).map(([label, value]) => `${label}="${escape(value)}"`);
+  return pairs.join(',');
+}
+
 /** Prometheus' text format 0.0.4. */
 export function prometheusText(text: string): Exposition {
   return { contentType: 'text/plain; version=0.0.4; charset=utf-8', body: text };
@@ -37,4 +43,8 @@ function openMetricsComment(line: string): string {
   const [hash, keyword, name = '', ...rest] = line.split(' ');
   if (!COUNTERS.has(name)) return line;
   return [hash, keyword, name.replace(/_total$/, ''), ...rest].join(' ');
+}
+
+function escape(value: string): string {
+  return value.replaceAll(/[\\"]/g, String.raw`\$&`).replaceAll('\n', String.raw`\n`);
 }

@@ -4,6 +4,7 @@
  */
 import type { Counter, Gauge } from 'prom-client';
 import type { ServiceCounters } from '../../planes/plane.ts';
+import { labelsText } from './exposition.ts';
 import { type TrafficMetricName, TRAFFIC_METRICS } from './switchyard-definitions.ts';
 
 /** Where traffic is read, and how much of it is told. */
@@ -107,11 +108,5 @@ function identityOf({ namespace, name, port, family }: ServiceCounters): string 
 }
 
 function labelsOf({ namespace, name, port, family }: ServiceCounters): string {
-  const labels = { namespace, name, port, ip_family: family };
-  const pairs = Object.entries(labels).map(([label, value]) => `${label}="${escape(value)}"`);
-  return pairs.join(',');
-}
-
-function escape(value: string): string {
-  return value.replaceAll(/[\\"]/g, String.raw`\$&`).replaceAll('\n', String.raw`\n`);
+  return labelsText({ namespace, name, port, ip_family: family });
 }

@@ -2,6 +2,7 @@
 import { familyOf } from '../ip.ts';
 import type { Address, Family } from '../ip.ts';
 import type { EndpointSlice, SliceEndpoint, SlicePort } from '../model.ts';
+import { trimmed } from '../trimmed.ts';
 import { endpointFault, readAddress } from './addresses.ts';
 import {
   at,
@@ -31,6 +32,7 @@ const HEADLESS_LABEL = 'service.kubernetes.io/headless';
 const TRIGGER_ANNOTATION = 'endpoints.kubernetes.io/last-change-trigger-time';
 
 const NO_NAMES: readonly string[] = [];
+const FIRST_ADDRESS = at('addresses', 0);
 
 /**
  * Decodes an EndpointSlice. There is no object, and no problem, for a slice that no proxy serves (headless,
@@ -84,7 +86,7 @@ function readPorts(slice: Cursor): readonly SlicePort[] {
       ports.push({ name, protocol, port });
     }
   }
-  return ports;
+  return trimmed(ports);
 }
 
 /** A name that is not written is `''` (the API server's default); one that is `null` names no port. */
@@ -112,7 +114,7 @@ function readEndpoints(slice: Cursor, family: Family): readonly SliceEndpoint[] 
       forNodes: readNames(hints, 'forNodes'),
     });
   }
-  return endpoints;
+  return trimmed(endpoints);
 }
 
 /** The first address. More are legal and never used: all of them name the same endpoint. */
@@ -123,9 +125,9 @@ function readEndpointAddress(cursor: Cursor, family: Family): Address | undefine
     report(cursor, 'addresses', `has no address; ${effect}`);
     return undefined;
   }
-  const address = readAddress(cursor, at('addresses', 0), value, endpointFault, effect);
+  const address = readAddress(cursor, FIRST_ADDRESS, value, endpointFault, effect);
   if (address === undefined || familyOf(address) === family) return address;
-  report(cursor, at('addresses', 0), `${address} is no ${family} address; ${effect}`);
+  report(cursor, FIRST_ADDRESS, `${address} is no ${family} address; ${effect}`);
   return undefined;
 }
 

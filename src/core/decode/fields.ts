@@ -8,10 +8,15 @@ import type { Problem } from './problem.ts';
 /** An object of a parser, with unknown contents. */
 export type Fields = Readonly<Record<string, unknown>>;
 
-/** An object that is being read: its fields, its path from the root, and where its problems go. */
+/** An object that is being read: its fields, its place, and where its problems go. */
 export interface Cursor {
   readonly fields: Fields;
-  readonly path: string;
+  /** The object it is in. */
+  readonly parent: Cursor | undefined;
+  /** Field of the parent that has it, `''` for the root. */
+  readonly key: string;
+  /** Its number in that field's list; -1 when it is no list. A path is made of these only when it is reported. */
+  readonly index: number;
   readonly problems: Problem[];
 }
 
@@ -26,7 +31,7 @@ export function isFields(value: unknown): value is Fields {
 
 /** Reports a problem with one field of the object, or with the object itself (`key` is `''`). */
 export function report(cursor: Cursor, key: string, message: string): void {
-  cursor.problems.push({ field: join(cursor.path, key), message });
+  cursor.problems.push({ field: join(pathOf(cursor), key), message });
 }
 
 /** True when the field is there and not `null`. */
@@ -90,12 +95,12 @@ export function oneOf<T extends string>(
 /** An object inside the object; an empty one when it is missing or of the wrong kind. */
 export function child(cursor: Cursor, key: string, effect: string): Cursor {
   const value = cursor.fields[key];
-  const path = join(cursor.path, key);
-  if (isFields(value)) return { fields: value, path, problems: cursor.problems };
+  const { problems } = cursor;
+  if (isFields(value)) return { fields: value, parent: cursor, key, index: -1, problems };
   if (has(cursor, key)) {
     report(cursor, key, `must be an object, not ${describe(value)}; ${effect}`);
   }
-  return { fields: NO_FIELDS, path, problems: cursor.problems };
+  return { fields: NO_FIELDS, parent: cursor, key, index: -1, problems };
 }
 
 /** The items of a list, of whatever kind they are; empty when it is missing or no list. */
@@ -110,11 +115,10 @@ export function list(cursor: Cursor, key: string, effect: string): readonly unkn
 export function items(cursor: Cursor, key: string, effect: string): readonly Cursor[] {
   const cursors: Cursor[] = [];
   list(cursor, key, effect).forEach((fields, index) => {
-    const path = at(key, index);
     if (isFields(fields)) {
-      cursors.push({ fields, path: join(cursor.path, path), problems: cursor.problems });
+      cursors.push({ fields, parent: cursor, key, index, problems: cursor.problems });
     } else {
-      report(cursor, path, `must be an object, not ${describe(fields)}; it is left out`);
+      report(cursor, at(key, index), `must be an object, not ${describe(fields)}; it is left out`);
     }
   });
   return cursors;
@@ -134,6 +138,11 @@ export function describe(value: unknown): string {
   if (value === null) return 'null';
   if (Array.isArray(value)) return 'a list';
   return typeof value === 'object' ? 'an object' : `a value of type ${typeof value}`;
+}
+
+function pathOf({ parent, key, index }: Cursor): string {
+  if (parent === undefined) return key;
+  return join(pathOf(parent), index < 0 ? key : at(key, index));
 }
 
 function join(path: string, key: string): string {

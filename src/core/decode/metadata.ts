@@ -25,7 +25,7 @@ const TIME = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d+)?Z$/;
 
 /** Starts reading an object; `undefined` (and a problem) when the value is no object at all. */
 export function root(value: unknown, problems: Problem[]): Cursor | undefined {
-  if (isFields(value)) return { fields: value, path: '', problems };
+  if (isFields(value)) return { fields: value, parent: undefined, key: '', index: -1, problems };
   problems.push({ field: '', message: `must be an object, not ${describe(value)}` });
   return undefined;
 }

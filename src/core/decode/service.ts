@@ -1,6 +1,7 @@
 /** Decodes core/v1 Services. */
 import type { Address, Family } from '../ip.ts';
 import type { Service, ServicePort, ServiceType, TrafficPolicy } from '../model.ts';
+import { trimmed } from '../trimmed.ts';
 import { frontendFault, readAddress, readCidrs, readFrontendAddresses } from './addresses.ts';
 import { at, child, describe, has, integer, items, list, oneOf, report, text } from './fields.ts';
 import type { Cursor } from './fields.ts';
@@ -106,7 +107,7 @@ function readClusterIPs(spec: Cursor): ClusterIPs {
     }
     clusterIPs.push(address);
   });
-  return { clusterIPs, ipFamilies };
+  return { clusterIPs: trimmed(clusterIPs), ipFamilies: trimmed(ipFamilies) };
 }
 
 function readPorts(spec: Cursor): readonly ServicePort[] {
@@ -115,7 +116,7 @@ function readPorts(spec: Cursor): readonly ServicePort[] {
     const port = readPort(cursor);
     if (port !== undefined && isNewPort(cursor, port, ports)) ports.push(port);
   }
-  return ports;
+  return trimmed(ports);
 }
 
 function readPort(cursor: Cursor): ServicePort | undefined {

@@ -4,6 +4,7 @@ import type { Address, Family } from '../ip.ts';
 import type { Service, ServicePort } from '../model.ts';
 import type { NodeView } from '../node.ts';
 import type { Frontend, FrontendKind } from '../route.ts';
+import { trimmed } from '../trimmed.ts';
 
 /** The addresses of a Service in one family. */
 export interface ServiceAddresses {
@@ -77,5 +78,5 @@ export function frontendsOf(
       if (familyOf(address) === addresses.family) add('nodePort', address, port.nodePort);
     }
   }
-  return frontends;
+  return trimmed(frontends);
 }

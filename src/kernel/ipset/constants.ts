@@ -61,6 +61,7 @@ export const IPSET_ADT = {
   BYTES: 24,
   PACKETS: 25,
   COMMENT: 26,
+  SKBMARK: 27,
 } as const;
 
 export const IPSET_IPADDR = { IPV4: 1, IPV6: 2 } as const;
@@ -69,4 +70,9 @@ export const IPSET_IPADDR = { IPV4: 1, IPV6: 2 } as const;
 export const IPSET_FLAG_LIST_HEADER = 0x4;
 
 /** enum ipset_cadt_flags. */
-export const IPSET_CADT_FLAG = { NOMATCH: 0x4, WITH_COUNTERS: 0x8, WITH_COMMENT: 0x10 } as const;
+export const IPSET_CADT_FLAG = {
+  NOMATCH: 0x4,
+  WITH_COUNTERS: 0x8,
+  WITH_COMMENT: 0x10,
+  WITH_SKBINFO: 0x40,
+} as const;

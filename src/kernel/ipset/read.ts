@@ -91,6 +91,7 @@ function readProperties(attributes: AttributeCursor): SetProperties {
     timeout,
     counters: (flags & IPSET_CADT_FLAG.WITH_COUNTERS) !== 0,
     comments: (flags & IPSET_CADT_FLAG.WITH_COMMENT) !== 0,
+    marks: (flags & IPSET_CADT_FLAG.WITH_SKBINFO) !== 0,
   };
 }
 
@@ -101,6 +102,7 @@ interface ElementParts {
   except?: boolean;
   timeout?: number;
   comment?: string;
+  mark?: number;
   packets?: number;
   bytes?: number;
 }
@@ -147,6 +149,10 @@ function readElement(attributes: AttributeCursor): ElementInfo {
         break;
       case IPSET_ADT.COMMENT:
         parts.comment = attributes.string();
+        break;
+      case IPSET_ADT.SKBMARK:
+        // The mask follows.
+        parts.mark = attributes.view().readUInt32BE();
         break;
       default:
     }

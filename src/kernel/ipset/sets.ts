@@ -44,6 +44,8 @@ export interface ElementExtras {
   readonly timeout?: number;
   /** At most 255 bytes. */
   readonly comment?: string;
+  /** What the target `SET --map-set … --map-mark` of iptables makes the whole mark of matching packets. */
+  readonly mark?: number;
 }
 
 /** An element to add. */
@@ -66,6 +68,8 @@ export interface SetDefinition<T extends SetType = SetType> extends SetName<T> {
   readonly counters?: boolean;
   /** Elements can have a comment. */
   readonly comments?: boolean;
+  /** Elements can have a packet mark (`skbinfo`). */
+  readonly marks?: boolean;
   /** Hash types: most elements, 65,536 without it. */
   readonly maxElements?: number;
   /** Hash types: buckets at first, 1,024 without it; they become more as needed. */
@@ -83,6 +87,7 @@ export interface SetInfo {
   readonly timeout: number | undefined;
   readonly counters: boolean;
   readonly comments: boolean;
+  readonly marks: boolean;
   /** 0 for types that are not hashes. */
   readonly maxElements: number;
   readonly hashSize: number;
@@ -106,6 +111,7 @@ export interface ElementInfo {
   /** Seconds left. */
   readonly timeout?: number;
   readonly comment?: string;
+  readonly mark?: number;
   readonly packets?: number;
   readonly bytes?: number;
 }

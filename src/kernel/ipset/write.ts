@@ -72,7 +72,8 @@ export function writeDefinition(writer: NetlinkWriter, set: SetDefinition): void
   if (set.timeout !== undefined) number(writer, IPSET_CADT.TIMEOUT, set.timeout);
   const flags =
     (set.counters === true ? IPSET_CADT_FLAG.WITH_COUNTERS : 0) |
-    (set.comments === true ? IPSET_CADT_FLAG.WITH_COMMENT : 0);
+    (set.comments === true ? IPSET_CADT_FLAG.WITH_COMMENT : 0) |
+    (set.marks === true ? IPSET_CADT_FLAG.WITH_SKBINFO : 0);
   if (flags !== 0) number(writer, IPSET_CADT.CADT_FLAGS, flags);
   if (set.hashSize !== undefined) number(writer, IPSET_CREATE.HASHSIZE, set.hashSize);
   if (set.maxElements !== undefined) number(writer, IPSET_CREATE.MAXELEM, set.maxElements);
@@ -81,7 +82,7 @@ export function writeDefinition(writer: NetlinkWriter, set: SetDefinition): void
 
 /** An element to add, or its key to delete it. */
 export function writeElement(writer: NetlinkWriter, element: AnyElement): void {
-  const { ip, ipTo, net, protocol, port, ip2, net2, timeout, comment } = element;
+  const { ip, ipTo, net, protocol, port, ip2, net2, timeout, comment, mark } = element;
   const data = writer.beginNested(IPSET_ATTR.DATA);
   if (ip !== undefined) address(writer, IPSET_CADT.IP, ip);
   if (ipTo !== undefined) address(writer, IPSET_CADT.IP_TO, ipTo);
@@ -100,7 +101,15 @@ export function writeElement(writer: NetlinkWriter, element: AnyElement): void {
     }
     writer.string(IPSET_ADT.COMMENT, comment);
   }
+  if (mark !== undefined) writeMark(writer, mark);
   writer.endNested(data);
+}
+
+/** The mark, and which of its bits count: all. */
+function writeMark(writer: NetlinkWriter, mark: number): void {
+  const pair = Buffer.alloc(8, 0xff);
+  pair.writeUInt32BE(mark);
+  writer.bytes(IPSET_ADT.SKBMARK | NLA_F_NET_BYTEORDER, pair);
 }
 
 /** ipset wants its numbers in network order and marked as such. */

@@ -4,6 +4,7 @@
  * less, whatever the number of endpoints.
  */
 import type { Endpoint } from '../../core/route.ts';
+import { trimmed } from '../../core/trimmed.ts';
 import { MAX_SLOTS } from './schema.ts';
 import { type Packed, packDestination } from './keys.ts';
 
@@ -24,7 +25,7 @@ export function wantedSlots(endpoints: readonly Endpoint[]): readonly Packed[] {
     )
       slots.push(packed);
   }
-  return slots;
+  return trimmed(slots);
 }
 
 /** Places `wanted` so that every slot of `current` that can keep its content does. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { serviceYaml, shop, sliceYaml } from './manifests.ts';
+import { serviceYaml, shop, sliceYaml } from '../../lab/manifests.ts';
 import { NodeUnderTest, missing } from './node-under-test.ts';
 
 const options = missing === undefined ? {} : { skip: missing };
@@ -15,13 +15,13 @@ const broken: readonly (readonly [string, string | Uint8Array, RegExp])[] = [
   ],
   [
     'a duplicate key',
-    `${serviceYaml('web', '10.96.0.1')}kind: Service\n`,
-    /web\.yaml:12" problem="the key kind is there twice/,
+    `${serviceYaml({ name: 'web' })}kind: Service\n`,
+    /web\.yaml:11" problem="the key kind is there twice/,
   ],
   [
     'a text for a number',
     shop('web', '10.96.0.1').replace('port: 80', 'port: http'),
-    /web\.yaml:11" field="spec\.ports\[0\]\.port" object="Service shop\/web" problem=".*http/,
+    /web\.yaml:10" field="spec\.ports\[0\]\.port" object="Service shop\/web" problem=".*http/,
   ],
   [
     'a list for an object',
@@ -31,7 +31,7 @@ const broken: readonly (readonly [string, string | Uint8Array, RegExp])[] = [
   [
     'a cluster IP that is none',
     shop('web', '10.96.0.001'),
-    /web\.yaml:8" field="spec\.clusterIP" object="Service shop\/web"/,
+    /web\.yaml:7" field="spec\.clusterIP" object="Service shop\/web"/,
   ],
   [
     'no kind',
@@ -113,7 +113,7 @@ test('an empty file takes its objects away', options, async () => {
 
 test('what is broken from the start is served as far as it goes', options, async () => {
   using node = new NodeUnderTest();
-  const text = serviceYaml('web', '10.96.0.1').replace(
+  const text = serviceYaml({ name: 'web' }).replace(
     '  - name: http',
     '  - name: x\n    port: no\n  - name: http',
   );

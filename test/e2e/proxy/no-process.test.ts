@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { test } from 'node:test';
-import { serviceYaml, shop, sliceYaml } from './manifests.ts';
+import { serviceYaml, shop, sliceYaml } from '../../lab/manifests.ts';
 import { NodeUnderTest, missing } from './node-under-test.ts';
 
 const noStrace =
@@ -12,7 +12,7 @@ const noStrace =
 const reason = missing ?? noStrace;
 
 function dns(addresses: readonly string[]): string {
-  const text = `${serviceYaml('dns', '10.96.0.10', 53)}---\n${sliceYaml('dns', addresses)}`;
+  const text = `${serviceYaml({ name: 'dns', clusterIP: '10.96.0.10', port: 53 })}---\n${sliceYaml('dns', addresses)}`;
   return text
     .replace('    port: 53', '    port: 53\n    protocol: UDP')
     .replace('  port: 8080', '  port: 8080\n  protocol: UDP');

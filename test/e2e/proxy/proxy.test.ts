@@ -2,19 +2,13 @@ import assert from 'node:assert/strict';
 import { existsSync, mkdirSync, renameSync, rmSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { serviceYaml, shop, sliceYaml } from './manifests.ts';
-import { NodeUnderTest, builtProgram, missing, nodeAddress } from './node-under-test.ts';
+import { serviceYaml, shop, sliceYaml } from '../../lab/manifests.ts';
+import { builtProgram } from '../lab/proxy-process.ts';
+import { frontends } from '../lab/ruleset.ts';
+import { NodeUnderTest, missing, nodeAddress } from './node-under-test.ts';
 
 const options = missing === undefined ? {} : { skip: missing };
 const programmed = /\] "Programmed" /;
-
-/** The frontends in the kernel: `10.96.0.1:80`. */
-function frontends(node: NodeUnderTest): readonly string[] {
-  const listing = node.nft('list', 'map', 'ip', 'switchyard', 'service-ips');
-  return [...listing.matchAll(/([\d.]+) \. tcp \. (\d+)/g)]
-    .map(([, address, port]) => `${address}:${port}`)
-    .toSorted();
-}
 
 test(
   'what the manifests say is in the kernel, and one line says what is served',
@@ -22,7 +16,7 @@ test(
   async () => {
     using node = new NodeUnderTest();
     node.write('web.yaml', shop('web', '10.96.0.1', 80, 30_080));
-    node.write('api.yaml', serviceYaml('api', '10.96.0.2', 81));
+    node.write('api.yaml', serviceYaml({ name: 'api', clusterIP: '10.96.0.2', port: 81 }));
     node.write('other.yaml', 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n');
     const proxy = node.proxy();
     const line = await proxy.logged(/ agent\] "Serving" /);
@@ -76,10 +70,7 @@ test('an endpoint that comes or goes is one small batch', options, async () => {
     node.write(`s${index}.yaml`, shop(`s${index}`, `10.96.1.${index}`));
   const proxy = node.proxy();
   await proxy.logged(programmed);
-  node.write(
-    'web.yaml',
-    `${serviceYaml('web', '10.96.0.1')}---\n${sliceYaml('web', ['10.1.0.1'])}`,
-  );
+  node.write('web.yaml', `${serviceYaml({ name: 'web' })}---\n${sliceYaml('web', ['10.1.0.1'])}`);
   const line = await proxy.logged(programmed);
   assert.match(line, /how="apply" services="shop\/web" routes=1 /);
   const [, operations] = /operations=(\d+)/.exec(line) ?? [];

@@ -99,6 +99,7 @@ class Bench implements Disposable {
       PAGES,
       {
         plane,
+        readIpvs: undefined,
         addresses,
         deleteFlows: async () => Promise.resolve(0),
         families: ['IPv4'],

@@ -1,26 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { runProgram } from '../../../src/cli/program.ts';
-
-interface Outcome {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
-
-async function run(...args: readonly string[]): Promise<Outcome> {
-  let stdout = '';
-  let stderr = '';
-  const code = await runProgram(args, {
-    out: (text) => {
-      stdout += text;
-    },
-    error: (text) => {
-      stderr += text;
-    },
-  });
-  return { code, stdout, stderr };
-}
+import { run } from './run.ts';
 
 test('help and version go to standard output, with exit code 0', async () => {
   const help = await run('--help');
@@ -78,7 +58,7 @@ test('a wrong command line ends with exit code 2 and says what is wrong', async 
 });
 
 test('a mode that is not built yet is refused with exit code 1, in one line', async () => {
-  const { code, stderr } = await run('proxy', '--manifests', '/', '--proxy-mode', 'ipvs');
+  const { code, stderr } = await run('proxy', '--manifests', '/', '--proxy-mode', 'iptables');
   assert.equal(code, 1);
-  assert.match(stderr, /^switchyard: SY_MODE_NOT_BUILT: [^\n]*ipvs[^\n]*\n$/);
+  assert.match(stderr, /^switchyard: SY_MODE_NOT_BUILT: [^\n]*iptables[^\n]*\n$/);
 });

@@ -250,6 +250,35 @@ describe('a watch', () => {
     assert.equal(test.recoveries, 1);
   });
 
+  it('that lasts a second works again, though nothing happens', async () => {
+    await using test = new ReflectorUnderTest();
+    const watch = await test.sync(TWO);
+    watch.fail(refused('SY_KUBE_DROPPED'));
+    await test.clock.pass(800);
+    const next = (await test.client.next()).grant();
+    await turns();
+    await test.clock.pass(999);
+    assert.equal(test.recoveries, 0);
+    await test.clock.pass(1);
+    assert.equal(test.recoveries, 1);
+    next.fail(refused('SY_KUBE_DROPPED'));
+    await turns();
+    assert.equal(test.troubles.length, 2);
+  });
+
+  it('that is granted and cut off at once each time is in trouble all along', async () => {
+    await using test = new ReflectorUnderTest();
+    let watch = await test.sync(TWO);
+    for (let round = 0; round < 4; round++) {
+      watch.fail(refused('SY_KUBE_DROPPED'));
+      await test.clock.pass(30_000);
+      watch = (await test.client.next()).grant();
+      await turns();
+    }
+    assert.deepEqual(test.codes, ['SY_KUBE_DROPPED']);
+    assert.equal(test.recoveries, 0);
+  });
+
   it('that ends in the middle of an event goes on behind the one before', async () => {
     await using test = new ReflectorUnderTest();
     const watch = await test.sync(TWO);

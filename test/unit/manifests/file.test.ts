@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { EMPTY_FILE, type ParsedFile, parseFile } from '../../../src/manifests/file.ts';
-import { serviceYaml } from './samples.ts';
+import { serviceYaml } from '../../lab/manifests.ts';
 
 async function parse(content: string | Uint8Array, previous = EMPTY_FILE): Promise<ParsedFile> {
   const bytes = typeof content === 'string' ? Buffer.from(content) : content;

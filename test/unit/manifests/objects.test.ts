@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { interpretDocument } from '../../../src/manifests/objects.ts';
-import { serviceYaml, sliceYaml } from './samples.ts';
+import { serviceYaml, sliceYaml } from '../../lab/manifests.ts';
 
 test('a Service, an EndpointSlice and a Node are decoded under their names', () => {
   const service = interpretDocument(serviceYaml({ name: 'web' }));
-  const slice = interpretDocument(sliceYaml('web-1', 'web', ['10.0.0.1']));
+  const slice = interpretDocument(sliceYaml('web', ['10.0.0.1']));
   const node = interpretDocument('apiVersion: v1\nkind: Node\nmetadata: {name: n1}\n');
   assert.deepEqual(
     [service, slice, node].map(({ objects }) => objects.map(({ id, item }) => [id, item.kind])),
@@ -53,7 +53,7 @@ test('a wrong field is reported with its line, and the rest of the object is the
 
 test('an object that cannot be used at all is broken, not absent', () => {
   const { objects, broken, problems } = interpretDocument(
-    sliceYaml('web-1', 'web', []).replace('addressType: IPv4', 'addressType: FQDN'),
+    sliceYaml('web', []).replace('addressType: IPv4', 'addressType: FQDN'),
   );
   assert.deepEqual(objects, []);
   assert.deepEqual(broken, ['EndpointSlice shop/web-1']);
@@ -62,7 +62,7 @@ test('an object that cannot be used at all is broken, not absent', () => {
 });
 
 test('a slice no proxy serves is no problem and no object', () => {
-  const text = sliceYaml('web-1', 'web', []).replace(
+  const text = sliceYaml('web', []).replace(
     '  labels:',
     '  labels:\n    service.kubernetes.io/headless: ""',
   );

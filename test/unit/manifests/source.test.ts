@@ -17,7 +17,7 @@ import {
   type ManifestSourceOptions,
   type ManifestUpdate,
 } from '../../../src/manifests/source.ts';
-import { serviceYaml } from './samples.ts';
+import { serviceYaml } from '../../lab/manifests.ts';
 
 /** A folder for one test, and what a source says about it. */
 class Desk implements Disposable {

@@ -18,6 +18,7 @@ export function makeMetrics(options: Partial<AgentMetricsOptions> = {}): AgentMe
     version: '0.0.0-test',
     featureGates: [],
     traffic: undefined,
+    ipvs: undefined,
     ...options,
   });
 }

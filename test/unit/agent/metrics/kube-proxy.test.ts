@@ -99,9 +99,9 @@ describe('differences', () => {
     }
   });
 
-  it('begins every other name with switchyard_ or nodejs_', () => {
+  it('begins every other name with switchyard_, ipvs_ or nodejs_', () => {
     for (const { name, source } of METRICS) {
-      assert.equal(/^(switchyard|nodejs)_/.test(name), source !== 'kube-proxy', name);
+      assert.equal(/^(switchyard|ipvs|nodejs)_/.test(name), source !== 'kube-proxy', name);
     }
   });
 });

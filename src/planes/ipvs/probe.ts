@@ -1,0 +1,72 @@
+/** What the ipvs plane needs of this node, tried out. */
+import type { Family } from '../../core/ip.ts';
+import { KernelError } from '../../kernel/errors.ts';
+import type { Iptables } from '../../kernel/iptables/iptables.ts';
+import { IpvsBatch, type IpvsSocket } from '../../kernel/ipvs/socket.ts';
+import type { Capability } from '../plane.ts';
+import type { Sockets } from './machine.ts';
+import { LINK, SET_ROLES, setDefinition } from './schema.ts';
+import { scheduling } from './scheduling.ts';
+
+/** Made to be deleted at once. */
+const PROBE_SET = 'swy-ipvs-probe';
+const PROBE_LINK = 'swy-ipvs-probe';
+
+/** True when the kernel has a scheduler, which it loads if it can. `spareMark` is a firewall mark that nobody uses. */
+export async function hasScheduler(
+  ipvs: IpvsSocket,
+  scheduler: string,
+  spareMark: number,
+): Promise<boolean> {
+  const name = { mark: spareMark, family: 'IPv4' } as const;
+  const batch = new IpvsBatch();
+  batch.addVirtual(name, scheduling({ scheduler, schedulerFlags: 0 }, 'IPv4', undefined));
+  const [refusal] = await ipvs.commit(batch);
+  if (refusal !== undefined) {
+    if (refusal.error.code === 'SY_KERNEL_NO_SCHEDULER') return false;
+    throw refusal.error;
+  }
+  batch.reset();
+  batch.deleteVirtual(name);
+  await ipvs.commit(batch);
+  return true;
+}
+
+/** One answer for each thing that is needed. Leaves nothing behind. */
+export function probeIpvs(sockets: Sockets, iptables: Iptables): readonly Capability[] {
+  return [
+    tried('IPVS', () => `version ${sockets.ipvs.info().version}`),
+    tried('ipset', () => {
+      const { version } = sockets.ipset.protocol();
+      const definitions = new Map(
+        SET_ROLES.map((role) => setDefinition('IPv4', role)).map((each) => [each.type, each]),
+      );
+      for (const definition of definitions.values()) {
+        sockets.ipset.create({ ...definition, name: PROBE_SET, maxElements: 1 });
+        sockets.ipset.destroy(PROBE_SET);
+      }
+      return `protocol ${version} with ${[...definitions.keys()].join(', ')}`;
+    }),
+    tried('dummy links', () => {
+      if (sockets.links.link(LINK) !== undefined) return `${LINK} is there`;
+      sockets.links.addDummy(PROBE_LINK);
+      sockets.links.deleteLink(PROBE_LINK);
+      return 'can be made';
+    }),
+    ...(['IPv4', 'IPv6'] as const satisfies readonly Family[]).map((family) =>
+      tried(`iptables for ${family}`, () => {
+        iptables.save(family);
+        return iptables.version(family);
+      }),
+    ),
+  ];
+}
+
+function tried(name: string, act: () => string): Capability {
+  try {
+    return { name, ok: true, detail: act() };
+  } catch (error) {
+    if (!(error instanceof KernelError)) throw error;
+    return { name, ok: false, detail: error.message };
+  }
+}

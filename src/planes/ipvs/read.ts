@@ -1,0 +1,102 @@
+/** Reading back what the plane has in the kernel, and telling it from what others have. */
+import { type Address, type Cidr, type Family, cidrContains, isLinkLocal } from '../../core/ip.ts';
+import type { IpsetSocket } from '../../kernel/ipset/socket.ts';
+import { type VirtualName, describeVirtual } from '../../kernel/ipvs/servers.ts';
+import { RTPROT_STATIC } from '../../kernel/rtnetlink/constants.ts';
+import type { LinkSocket } from '../../kernel/rtnetlink/links.ts';
+import type { Link } from '../../kernel/rtnetlink/socket.ts';
+import type { BindMode } from './options.ts';
+import { FOREIGN } from './plan.ts';
+import { type SetEntry, SET_ROLES, entryFound, setName } from './schema.ts';
+
+/** Names of all sets there are, whoever made them. */
+export function setNames(ipset: IpsetSocket): ReadonlySet<string> {
+  return new Set(ipset.sets().map(({ name }) => name));
+}
+
+/** Elements of those sets of a family that are there. */
+export function readEntries(
+  ipset: IpsetSocket,
+  family: Family,
+  present: ReadonlySet<string>,
+): readonly SetEntry[] {
+  return SET_ROLES.flatMap((role) => {
+    const name = setName(family, role);
+    if (!present.has(name)) return [];
+    return ipset.elements(name).flatMap((info) => entryFound(role, info) ?? []);
+  });
+}
+
+/** An address of the link that is ours, and how it is bound. */
+export interface BoundAddress {
+  readonly address: Address;
+  readonly by: BindMode;
+}
+
+/** What is bound to the link. */
+export interface LinkContents {
+  readonly ours: readonly BoundAddress[];
+  /** True when somebody else put an address on it. */
+  readonly hasOthers: boolean;
+}
+
+/**
+ * What is bound to the link. Ours are the local routes of protocol `static`, which addresses do not have, and
+ * addresses that our sets name.
+ */
+export function readLinkContents(
+  links: LinkSocket,
+  link: Link,
+  entries: readonly SetEntry[],
+): LinkContents {
+  const named = new Set<string>();
+  for (const { role, element } of entries) {
+    if ((role === 'cluster' || role === 'other') && 'ip' in element) named.add(element.ip);
+  }
+  const addresses = links.addresses(link).filter(({ address }) => !isLinkLocal(address));
+  const ours = addresses.filter(({ address }) => named.has(address));
+  const routes = links.localRoutes(link).filter(({ protocol }) => protocol === RTPROT_STATIC);
+  return {
+    ours: [
+      ...routes.map(({ destination: { address } }) => ({ address, by: 'route' }) as const),
+      ...ours.map(({ address }) => ({ address, by: 'address' }) as const),
+    ],
+    hasOthers: ours.length < addresses.length,
+  };
+}
+
+/** What says that a virtual server is ours. */
+export interface Ownership {
+  readonly entries: readonly SetEntry[];
+  readonly bound: readonly BoundAddress[];
+  readonly isOurMark: (mark: number) => boolean;
+  /** Not ours, whatever the rest says. */
+  readonly excluded: readonly Cidr[];
+}
+
+/**
+ * Tells whether a virtual server is ours: our sets name it, or its address is bound by us, or it has a mark of
+ * ours.
+ */
+export function ownership({
+  entries,
+  bound,
+  isOurMark,
+  excluded,
+}: Ownership): (name: VirtualName) => boolean {
+  const addresses = new Set(bound.map(({ address }) => address));
+  const named = new Set<string>();
+  for (const { role, element } of entries) {
+    if ((role !== 'frontends' && role !== 'draining') || !('port' in element)) continue;
+    if (element.comment?.startsWith(FOREIGN) === true) addresses.delete(element.ip);
+    else {
+      const { protocol, ip: address, port } = element;
+      named.add(describeVirtual({ protocol, address, port }));
+    }
+  }
+  return (name) => {
+    if ('mark' in name) return isOurMark(name.mark);
+    if (excluded.some((cidr) => cidrContains(cidr, name.address))) return false;
+    return named.has(describeVirtual(name)) || addresses.has(name.address);
+  };
+}

@@ -1,0 +1,164 @@
+/**
+ * The rules of iptables and ip6tables that IPVS needs beside it. They are few, are the same whatever Services
+ * there are, and only the first packet of a connection meets more than one of them. What depends on Services is
+ * in sets (schema.ts).
+ *
+ * Order of the hooks (linux/netfilter_ipv4.h, ip_vs_core.c): packets from elsewhere pass mangle PREROUTING and filter
+ * INPUT before IPVS; those of this node pass mangle OUTPUT before it. IPVS then sends them through OUTPUT,
+ * again and now as its own (`-m ipvs`), and POSTROUTING.
+ */
+import { createHash } from 'node:crypto';
+import { type Family, formatCidr } from '../../core/ip.ts';
+import type { LocalTraffic, PlaneSettings } from '../../core/node.ts';
+import type { Marks } from './marks.ts';
+import { type SetRole, setName } from './schema.ts';
+
+/** A table with our chains and what leads to them. */
+export interface TableRules {
+  readonly table: 'mangle' | 'nat' | 'filter';
+  /** Rules of each chain, without `-A CHAIN`. */
+  readonly chains: ReadonlyMap<string, readonly string[]>;
+  /** Rules that are put in front of those of a chain that is not ours. */
+  readonly jumps: ReadonlyMap<string, string>;
+  /** Is in the comment of a rule: tells these rules from those of other settings and versions. */
+  readonly digest: string;
+}
+
+/** Starts the name of every chain of ours. */
+export const CHAIN = 'SWY-IPVS';
+const FRONTEND = `${CHAIN}-FRONTEND`;
+const INSIDE = `${CHAIN}-INSIDE`;
+const OUTPUT = `${CHAIN}-OUTPUT`;
+const REFUSE = `${CHAIN}-REFUSE`;
+
+/** Change it when the rules change in a way that their text does not tell. */
+const VERSION = 1;
+
+const IS_NEW = '-m conntrack --ctstate NEW';
+const MASQUERADE = '-j MASQUERADE --random-fully';
+
+/** All rules of a family. `mark` is the value of the masquerade bit. */
+export function familyRules(
+  family: Family,
+  settings: PlaneSettings,
+  mark: number,
+  marks: Marks,
+): readonly TableRules[] {
+  const set = (role: SetRole, fields = 'dst,dst'): string =>
+    `-m set --match-set ${setName(family, role)} ${fields}`;
+  const setNot = (role: SetRole, fields = 'dst,dst'): string =>
+    `-m set ! --match-set ${setName(family, role)} ${fields}`;
+  const bit = `0x${mark.toString(16)}`;
+  const isLocal = localMatch(settings.localTraffic[family]);
+  const isIcmp = family === 'IPv4' ? '-p icmp' : '-p ipv6-icmp';
+  const unreachable = family === 'IPv4' ? 'icmp-port-unreachable' : 'icmp6-port-unreachable';
+  const mangle = new Map([
+    [
+      CHAIN,
+      [
+        `${set('frontends')} -g ${FRONTEND}`,
+        // Refused in filter INPUT, where that can be done.
+        `${set('cluster', 'dst')} -j RETURN`,
+        `${isIcmp} -j RETURN`,
+        `${set('other', 'dst')} -j DROP`,
+        ...settings.serviceCidrs
+          .filter((cidr) => cidr.family === family)
+          .map((cidr) => `-d ${formatCidr(cidr)} -j DROP`),
+      ],
+    ],
+    [
+      FRONTEND,
+      [
+        `${set('restricted')} ${setNot('allowed', 'dst,dst,src')} -j DROP`,
+        `${set('inside')} -m addrtype --src-type LOCAL -g ${INSIDE}`,
+        ...(isLocal === undefined ? [] : [`${set('inside')} ${isLocal.yes} -g ${INSIDE}`]),
+        `${set('silent')} -j DROP`,
+        `${set('masquerade')} -j MARK --set-xmark ${bit}/${bit}`,
+        ...clusterMasquerade(settings, isLocal).map(
+          (match) => `${set('cluster', 'dst')}${match} -j MARK --set-xmark ${bit}/${bit}`,
+        ),
+      ],
+    ],
+    [INSIDE, [`-j SET --map-set ${setName(family, 'inside')} dst,dst --map-mark`]],
+    [
+      OUTPUT,
+      [
+        `-m ipvs ! --ipvs -g ${CHAIN}`,
+        // It has served its purpose, and other packets of the connection do not have it.
+        `-m mark --mark ${marks.range} -j MARK --set-xmark 0x0/0xffffffff`,
+      ],
+    ],
+  ]);
+  const nat = new Map([
+    [
+      CHAIN,
+      [
+        `${set('hairpin', 'dst,dst,src')} ${MASQUERADE}`,
+        // A process of this node has the Service's address for its own when it connects to it.
+        `-m addrtype --src-type LOCAL ${MASQUERADE}`,
+        `-m mark ! --mark ${bit}/${bit} -j RETURN`,
+        `-j MARK --set-xmark ${bit}/0x0`,
+        MASQUERADE,
+      ],
+    ],
+  ]);
+  const filter = new Map([
+    [
+      CHAIN,
+      [
+        `${set('refused')} -g ${REFUSE}`,
+        `${isIcmp} -j RETURN`,
+        `${set('cluster', 'dst')} ${setNot('frontends')} -g ${REFUSE}`,
+      ],
+    ],
+    [
+      REFUSE,
+      ['-p tcp -j REJECT --reject-with tcp-reset', `-j REJECT --reject-with ${unreachable}`],
+    ],
+  ]);
+  return [
+    tableRules('mangle', mangle, [
+      ['PREROUTING', `${IS_NEW} -j ${CHAIN}`],
+      ['OUTPUT', `${IS_NEW} -j ${OUTPUT}`],
+    ]),
+    tableRules('nat', nat, [['POSTROUTING', `-m ipvs --ipvs -j ${CHAIN}`]]),
+    tableRules('filter', filter, [['INPUT', `${IS_NEW} -j ${CHAIN}`]]),
+  ];
+}
+
+function tableRules(
+  table: TableRules['table'],
+  chains: ReadonlyMap<string, readonly string[]>,
+  jumps: readonly (readonly [string, string])[],
+): TableRules {
+  const text = JSON.stringify([VERSION, [...chains], jumps]);
+  const digest = createHash('sha256').update(text).digest('hex').slice(0, 16);
+  return { table, chains, jumps: new Map(jumps), digest };
+}
+
+interface LocalMatch {
+  readonly yes: string;
+  readonly no: string;
+}
+
+function localMatch(local: LocalTraffic | undefined): LocalMatch | undefined {
+  switch (local?.kind) {
+    case 'cidr':
+      return { yes: `-s ${formatCidr(local.cidr)}`, no: `! -s ${formatCidr(local.cidr)}` };
+    case 'interface':
+      return { yes: `-i ${local.name}`, no: `! -i ${local.name}` };
+    case 'interfacePrefix':
+      return { yes: `-i ${local.prefix}+`, no: `! -i ${local.prefix}+` };
+    case undefined:
+      return undefined;
+  }
+}
+
+/** Which traffic to cluster IPs is masqueraded: matches, none of which means none. */
+function clusterMasquerade(
+  { masqueradeAll }: PlaneSettings,
+  isLocal: LocalMatch | undefined,
+): readonly string[] {
+  if (masqueradeAll) return [''];
+  return isLocal === undefined ? [] : [` ${isLocal.no}`];
+}

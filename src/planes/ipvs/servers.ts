@@ -1,0 +1,256 @@
+/**
+ * Virtual and real servers: what the kernel holds, what it is to hold, and the way from one to the other.
+ *
+ * A real server that is wanted no more gets no new connections (weight 0) and is deleted when its own have
+ * ended or have lasted too long; so is a virtual server without wanted real servers. UDP flows do not end:
+ * they are kept only to endpoints that still serve, and move at once otherwise.
+ */
+import type { IpvsBatch } from '../../kernel/ipvs/batch.ts';
+import {
+  type RealServer,
+  type RealServerInfo,
+  type Scheduling,
+  type VirtualName,
+  describeVirtual,
+} from '../../kernel/ipvs/servers.ts';
+import { hostPort } from '../../core/ip.ts';
+import { isSameScheduling } from './scheduling.ts';
+
+/** A virtual server as it is to be. */
+export interface WantedServer {
+  readonly name: VirtualName;
+  readonly scheduling: Scheduling;
+  /** By `ip:port`. */
+  readonly reals: ReadonlyMap<string, RealServer>;
+  /** UDP: `ip:port` of endpoints that flows may stay with. `undefined` for other protocols: all. */
+  readonly serving: ReadonlySet<string> | undefined;
+  /** How long connections to a real server that is not wanted any more may last. */
+  readonly drainMs: number;
+}
+
+/** A virtual server as the kernel has it. */
+export interface FoundServer {
+  readonly name: VirtualName;
+  readonly scheduling: Scheduling;
+  readonly realServers: readonly RealServer[];
+}
+
+interface HeldServer {
+  readonly name: VirtualName;
+  scheduling: Scheduling;
+  readonly reals: Map<string, RealServer>;
+  /** Those not wanted any more, and until when their connections may last, by `ip:port`. */
+  readonly leaving: Map<string, number>;
+  /** Of when it was wanted last. */
+  drainMs: number;
+  /** Flows of UDP do not end by themselves. */
+  isUdp: boolean;
+}
+
+/** Where commands go: those that give connections a place before those that take one away. */
+export interface ServerSink {
+  readonly first: IpvsBatch;
+  readonly last: IpvsBatch;
+  /** Told of each difference: the server, and what was wrong with it. */
+  readonly note: (what: string) => void;
+}
+
+/** What became of a virtual server. */
+export interface ServerFate {
+  readonly name: VirtualName;
+  /** `draining`: not wanted, but connections are left. `gone`: deleted. */
+  readonly state: 'wanted' | 'draining' | 'gone';
+}
+
+/** Follows the virtual servers of the plane. Costs depend on what changes. */
+export class Servers {
+  readonly #held = new Map<string, HeldServer>();
+  readonly #wanted = new Map<string, WantedServer>();
+  readonly #touched = new Set<string>();
+  readonly #draining = new Set<string>();
+
+  /** It is to be there, as told last. */
+  want(key: string, wanted: WantedServer): void {
+    this.#wanted.set(key, wanted);
+    this.#touched.add(key);
+  }
+
+  /** It is wanted no more, unless somebody else has wanted it since. */
+  unwant(key: string, wanted: WantedServer): void {
+    if (this.#wanted.get(key) !== wanted) return;
+    this.#wanted.delete(key);
+    this.#touched.add(key);
+  }
+
+  /** True when the kernel holds it. */
+  holds(key: string): boolean {
+    return this.#held.has(key);
+  }
+
+  /** Takes what the kernel has for what is there, in place of what was known. */
+  adopt(found: Iterable<FoundServer>): void {
+    const before = new Map(this.#held);
+    this.#held.clear();
+    this.#draining.clear();
+    for (const { name, scheduling, realServers } of found) {
+      const key = describeVirtual(name);
+      const known = before.get(key);
+      this.#held.set(key, {
+        name,
+        scheduling,
+        reals: new Map(realServers.map((real) => [keyOf(real), plain(real)])),
+        leaving: known?.leaving ?? new Map(),
+        drainMs: known?.drainMs ?? 0,
+        isUdp: known?.isUdp ?? ('protocol' in name && name.protocol === 'UDP'),
+      });
+      this.#touched.add(key);
+    }
+    for (const key of this.#wanted.keys()) this.#touched.add(key);
+  }
+
+  /**
+   * Writes what must change into the sink and takes it for written.
+   * @param now Milliseconds; ends of drains are counted from it.
+   * @param drainMs For virtual servers of an earlier run, of whose Services nothing is known.
+   */
+  settle(sink: ServerSink, now: number, drainMs: number): readonly ServerFate[] {
+    const fates: ServerFate[] = [];
+    for (const key of this.#touched) {
+      const fate = this.#settleOne(key, sink, now, drainMs);
+      if (fate !== undefined) fates.push(fate);
+    }
+    this.#touched.clear();
+    return fates;
+  }
+
+  /** Virtual servers with real servers that wait for their connections to end. */
+  draining(): readonly VirtualName[] {
+    return [...this.#draining].flatMap((key) => this.#held.get(key)?.name ?? []);
+  }
+
+  /** Deletes what has no connections any more, or had them long enough. */
+  tend(
+    name: VirtualName,
+    found: readonly RealServerInfo[],
+    batch: IpvsBatch,
+    now: number,
+  ): ServerFate | undefined {
+    const key = describeVirtual(name);
+    const held = this.#held.get(key);
+    if (held === undefined) return undefined;
+    for (const real of found) {
+      const until = held.leaving.get(keyOf(real));
+      const isIdle = real.activeConnections + real.inactiveConnections === 0;
+      if (until !== undefined && (isIdle || now >= until)) drop(held, real, batch);
+    }
+    // Others may have deleted some.
+    const there = new Set(found.map(keyOf));
+    for (const real of held.leaving.keys()) {
+      if (there.has(real)) continue;
+      held.leaving.delete(real);
+      held.reals.delete(real);
+    }
+    return this.#close(key, held, batch);
+  }
+
+  #settleOne(
+    key: string,
+    sink: ServerSink,
+    now: number,
+    drainMs: number,
+  ): ServerFate | undefined {
+    const wanted = this.#wanted.get(key);
+    let held = this.#held.get(key);
+    if (wanted === undefined) {
+      if (held === undefined) return undefined;
+      this.#leave(held, undefined, sink, now + (held.drainMs || drainMs));
+      return this.#close(key, held, sink.last);
+    }
+    const { name, scheduling, reals } = wanted;
+    if (held === undefined) {
+      sink.note(`virtual server ${key} was missing`);
+      sink.first.addVirtual(name, scheduling);
+      held = { name, scheduling, reals: new Map(), leaving: new Map(), drainMs: 0, isUdp: false };
+      this.#held.set(key, held);
+    } else if (!isSameScheduling(held.scheduling, scheduling)) {
+      sink.note(`virtual server ${key} had another scheduler or timeout`);
+      sink.first.setVirtual(name, scheduling);
+      held.scheduling = scheduling;
+    }
+    held.drainMs = wanted.drainMs;
+    held.isUdp = wanted.serving !== undefined;
+    for (const [address, real] of reals) {
+      const there = held.reals.get(address);
+      held.leaving.delete(address);
+      if (there !== undefined && isSameReal(there, real)) continue;
+      sink.note(`real server ${address} of ${key} was missing or wrong`);
+      if (there === undefined) sink.first.addReal(name, real);
+      else sink.first.setReal(name, real);
+      held.reals.set(address, real);
+    }
+    this.#leave(held, wanted, sink, now + wanted.drainMs);
+    return this.#close(key, held, sink.last) ?? { name, state: 'wanted' };
+  }
+
+  /** Makes the real servers leave that are not wanted. */
+  #leave(
+    held: HeldServer,
+    wanted: WantedServer | undefined,
+    { last, note }: ServerSink,
+    until: number,
+  ): void {
+    if (wanted !== undefined && held.reals.size === wanted.reals.size) return;
+    for (const [address, real] of held.reals) {
+      if (wanted?.reals.has(address) === true) continue;
+      const key = describeVirtual(held.name);
+      if (held.isUdp && wanted?.serving?.has(address) !== true) {
+        note(`real server ${address} of ${key} was not ours`);
+        drop(held, real, last);
+        continue;
+      }
+      if (real.weight !== 0) {
+        note(`real server ${address} of ${key} had a weight`);
+        const idle = { ...real, weight: 0 };
+        last.setReal(held.name, idle);
+        held.reals.set(address, idle);
+      }
+      if (!held.leaving.has(address)) held.leaving.set(address, until);
+    }
+  }
+
+  /** Deletes a virtual server that nobody wants and nobody uses, and says what became of it. */
+  #close(key: string, held: HeldServer, batch: IpvsBatch): ServerFate | undefined {
+    if (held.leaving.size === 0) this.#draining.delete(key);
+    else this.#draining.add(key);
+    if (this.#wanted.has(key)) return undefined;
+    const { name } = held;
+    if (held.reals.size > 0) return { name, state: 'draining' };
+    batch.deleteVirtual(name);
+    this.#held.delete(key);
+    return { name, state: 'gone' };
+  }
+}
+
+function drop(held: HeldServer, real: RealServer, batch: IpvsBatch): void {
+  batch.deleteReal(held.name, real);
+  held.reals.delete(keyOf(real));
+  held.leaving.delete(keyOf(real));
+}
+
+function keyOf({ address, port }: RealServer): string {
+  return hostPort(address, port);
+}
+
+/** Without its counters. */
+function plain({ address, port, weight, forwarding, upperThreshold, lowerThreshold }: RealServer) {
+  return { address, port, weight, forwarding, upperThreshold, lowerThreshold };
+}
+
+function isSameReal(one: RealServer, other: RealServer): boolean {
+  return (
+    one.weight === other.weight &&
+    one.forwarding === other.forwarding &&
+    one.upperThreshold === other.upperThreshold &&
+    one.lowerThreshold === other.lowerThreshold
+  );
+}
