@@ -257,6 +257,7 @@ describe('Listings of the kernel', () => {
       timeout: 60,
       counters: true,
       comments: true,
+      marks: false,
       maxElements: 65_536,
       hashSize: 1024,
       elementCount: 1,
