@@ -1,18 +1,23 @@
-/** `npm run bench`: measures the nftables plane on this machine's kernel, in network namespaces of its own. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+/**
+ * `npm run bench`: measures the nftables plane on this machine's kernel, in network namespaces of its own. With `agent`: the
+ * whole daemon (daemon/).
+ */
 import { loadavg } from 'node:os';
-import { fileURLToPath } from 'node:url';
 import { labReason } from '../test/lab/lab.ts';
 import { type RuledSite, measureConnect } from './connect.ts';
+import { benchDaemon } from './daemon/main.ts';
+import { USAGE as DAEMON_USAGE, parseDaemonOptions } from './daemon/options.ts';
 import { measureKubeProxyShape } from './kube-proxy.ts';
 import { describeMachine } from './machine.ts';
 import { Network } from './network.ts';
-import { type Options, USAGE, UsageError, commandLine, parseOptions } from './options.ts';
+import { type Options, USAGE, commandLine, parseOptions } from './options.ts';
 import { type Peer, type PeerEffort, identifyPeer, measurePeer } from './peer.ts';
 import { type PlaneEffort, type Site, loadOnly, measurePlane } from './plane.ts';
 import { formatReport } from './report.ts';
 import type { KubeProxyResult, Machine, PeerResult, Results } from './results.ts';
 import { judge } from './targets.ts';
+import { UsageError } from './usage-error.ts';
+import { writeResults } from './write-results.ts';
 
 /** Latency is compared with that of a node with this many Services. */
 const FEW_SERVICES = 10;
@@ -42,33 +47,49 @@ const QUICK_EFFORT: Effort = {
 
 /** Exit code: 0 measured, whatever came out; 1 cannot measure here; 2 wrong command line. */
 async function main(args: readonly string[]): Promise<number> {
-  let options: Options;
-  let peer: Peer | undefined;
+  const [mode, ...rest] = args;
   try {
-    options = parseOptions(args);
-    if (!options.help && options.peer !== undefined) peer = identifyPeer(options.peer);
+    return await (mode === 'agent' ? runDaemon(rest) : runPlane(args));
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
-    process.stderr.write(`${error.message}\n\n${USAGE}`);
+    const usage = mode === 'agent' ? DAEMON_USAGE : USAGE;
+    process.stderr.write(`${error.message}\n\n${usage}`);
     return 2;
   }
-  if (options.help) {
-    process.stdout.write(USAGE);
+}
+
+async function runDaemon(args: readonly string[]): Promise<number> {
+  const options = parseDaemonOptions(args);
+  if (options.help) return help(DAEMON_USAGE);
+  return measureIfPossible(async () => benchDaemon(options, progress));
+}
+
+async function runPlane(args: readonly string[]): Promise<number> {
+  const options = parseOptions(args);
+  if (options.help) return help(`${USAGE}\n${DAEMON_USAGE}`);
+  const peer = options.peer === undefined ? undefined : identifyPeer(options.peer);
+  return measureIfPossible(async () => {
+    const results = await measure(options, describeMachine(), peer);
+    process.stdout.write(`\n${formatReport(results)}`);
+    // Beside the figures, so that a file can be read alone.
+    const whole = { ...results, targets: judge(results) };
+    writeResults(whole, options.quick ? '-quick' : '', options.json);
+  });
+}
+
+function help(usage: string): number {
+  process.stdout.write(usage);
+  return 0;
+}
+
+async function measureIfPossible(run: () => Promise<void>): Promise<number> {
+  const reason = labReason();
+  if (reason === undefined) {
+    await run();
     return 0;
   }
-  const reason = labReason();
-  if (reason !== undefined) {
-    process.stderr.write(`The bench cannot run here: ${reason}\n`);
-    return 1;
-  }
-  const results = await measure(options, describeMachine(), peer);
-  process.stdout.write(`\n${formatReport(results)}`);
-  const file = options.json ?? defaultFile(results, options.quick);
-  // Beside the figures, so that a file can be read alone.
-  const text = JSON.stringify({ ...results, targets: judge(results) }, rounded, 2);
-  writeFileSync(file, `${text}\n`);
-  process.stdout.write(`Written to ${file}\n`);
-  return 0;
+  process.stderr.write(`The bench cannot run here: ${reason}\n`);
+  return 1;
 }
 
 async function measure(
@@ -142,20 +163,6 @@ function planSites(options: Options, hasNft: boolean): readonly RuledSite[] {
 
 function kubeProxySizes({ slow }: Options): readonly number[] {
   return slow ? [1000, 10_000] : [1000];
-}
-
-function defaultFile({ startedAt, machine }: Results, quick: boolean): string {
-  const folder = new URL('results/', import.meta.url);
-  mkdirSync(folder, { recursive: true });
-  const kernel = machine.kernel.split('.', 2).join('.');
-  const kind = `linux-${kernel}-${machine.architecture}-${machine.processors}cpu`;
-  const name = `${startedAt.slice(0, 10)}-${kind}${quick ? '-quick' : ''}.json`;
-  return fileURLToPath(new URL(name, folder));
-}
-
-/** More digits than were measured would only make files large. */
-function rounded(_: string, value: unknown): unknown {
-  return typeof value === 'number' ? Math.round(value * 1e4) / 1e4 : value;
 }
 
 function progress(text: string): void {

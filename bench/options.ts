@@ -1,6 +1,7 @@
 /** Command line of the bench. */
 import { parseArgs } from 'node:util';
 import { MAX_NETWORKS, MAX_SERVICES } from './cluster.ts';
+import { UsageError } from './usage-error.ts';
 
 export const USAGE = `npm run bench -- [nftables] [options]
 
@@ -13,9 +14,6 @@ export const USAGE = `npm run bench -- [nftables] [options]
                  kube-proxy was at hand.
   --json FILE    where the results go (bench/results/DATE-MACHINE.json)
 `;
-
-/** A command line that cannot be obeyed; the message says why. */
-export class UsageError extends Error {}
 
 export interface Options {
   readonly help: boolean;
@@ -34,7 +32,9 @@ export function parseOptions(args: readonly string[]): Options {
   const { values, positionals } = parse(args);
   const [mode = 'nftables', ...rest] = positionals;
   if (mode !== 'nftables' || rest.length > 0) {
-    throw new UsageError(`only one thing can be measured: nftables, not ${positionals.join(' ')}`);
+    throw new UsageError(
+      `two things can be measured: nftables and agent, not ${positionals.join(' ')}`,
+    );
   }
   const quick = values.quick === true;
   const sizes = (values.sizes ?? (quick ? QUICK_SIZES : FULL_SIZES)).split(',').map(parseSize);

@@ -2,13 +2,12 @@
  * A kube-proxy binary as a black box: it reads from the stand-in API server in its node's namespace, and a client looks when
  * connections arrive. No kube-proxy was at hand when this was written: it was tried with the program of test/e2e/fixtures.
  */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
 import { resolve } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { formatCidr } from '../src/core/ip.ts';
 import type { AgentCalls } from '../test/lab/agent/calls.ts';
+import { BlackBox } from './black-box.ts';
 import {
   CLUSTER_CIDR,
   ENDPOINT_PORT,
@@ -18,11 +17,11 @@ import {
   clusterIp,
 } from './cluster.ts';
 import { type Network, nodeAddress } from './network.ts';
-import { UsageError } from './options.ts';
 import type { PeerCalls } from './peer-worker.ts';
 import type { Site } from './plane.ts';
 import type { PeerResult } from './results.ts';
 import { now, summarise } from './statistics.ts';
+import { UsageError } from './usage-error.ts';
 
 /** The program given with `--peer`. */
 export interface Peer {
@@ -45,10 +44,6 @@ const PROBE_TIMEOUT_MS = 25;
 const PROBE_PAUSE_MS = 2;
 /** kube-proxy waits for a second after a sync, by default. Changes come when it is at rest. */
 const REST_MS = 2000;
-/** Characters of the peer's log that are shown when it ends too early. */
-const LOG_KEPT = 2000;
-/** USER_HZ, the unit of times in /proc: 100 on all architectures that Node.js runs on. */
-const TICKS_PER_SECOND = 100;
 
 /** The peer ended, or took too long. The message is published. */
 class PeerFailure extends Error {}
@@ -70,56 +65,6 @@ export function identifyPeer(given: string): Peer {
   const version = /\bv\d\S*/.exec(said)?.[0];
   if (version !== undefined) return { path, version };
   throw new UsageError(`--peer: ${given} --version does not name a version, as kube-proxy's does`);
-}
-
-/** The running peer. It leads a process group of its own, so that the programs it starts go with it. */
-class PeerProcess {
-  readonly #child: ChildProcess;
-  readonly startedAt = now();
-  log = '';
-  /** How it ended. */
-  ending: string | undefined;
-
-  constructor(namespace: string, path: string, args: readonly string[]) {
-    // `ip` replaces itself with the program: the process id is the program's.
-    this.#child = spawn('ip', ['netns', 'exec', namespace, path, ...args], {
-      detached: true,
-      stdio: ['ignore', 'ignore', 'pipe'],
-    });
-    this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => {
-      this.log = (this.log + text).slice(-LOG_KEPT);
-    });
-    this.#child.once('exit', (code, signal) => {
-      this.ending = `ended with ${signal ?? `exit code ${code}`}`;
-    });
-  }
-
-  /** RSS in MB, and processor time in proportion to the time since the start. */
-  usage(): Required<Pick<PeerResult, 'rss' | 'processorShare'>> {
-    const status = readFileSync(`/proc/${this.#child.pid}/status`, 'utf8');
-    const kilobytes = Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]);
-    const stat = readFileSync(`/proc/${this.#child.pid}/stat`, 'utf8');
-    // utime, stime, cutime and cstime: fields 14 to 17; the second one is in parentheses and may contain spaces.
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-    const ticks = fields.slice(11, 15).reduce((sum, field) => sum + Number(field), 0);
-    const processorMs = (ticks / TICKS_PER_SECOND) * 1000;
-    return {
-      rss: (kilobytes * 1024) / 1e6,
-      processorShare: processorMs / (now() - this.startedAt),
-    };
-  }
-
-  killNow(): void {
-    if (this.#child.pid === undefined || this.ending !== undefined) return;
-    process.kill(-this.#child.pid, 'SIGKILL');
-  }
-
-  async kill(): Promise<void> {
-    if (this.ending !== undefined) return;
-    const exit = once(this.#child, 'exit');
-    this.killNow();
-    await exit;
-  }
 }
 
 /** Runs the peer at one size. What it does not manage in time is missing from the result, which says so. */
@@ -144,7 +89,7 @@ export async function measurePeer(
   });
   const master = await api.call('open', { network: node, services });
 
-  const peer = new PeerProcess(namespace, path, peerArguments(node, master));
+  const peer = new BlackBox(namespace, [path, ...peerArguments(node, master)]);
   network.killLater(peer);
   const deadline = peer.startedAt + limitMs;
   /** When a connection to the Service arrived at that port. */
@@ -176,8 +121,10 @@ export async function measurePeer(
     if (!(error instanceof PeerFailure)) throw error;
     result = { ...result, failure: error.message };
   }
-  if (peer.ending === undefined) result = { ...result, ...peer.usage() };
-  else process.stderr.write(`${path} ${peer.ending}:\n${peer.log}\n`);
+  if (peer.ending === undefined) {
+    const { rss, processorMs } = peer.usage();
+    result = { ...result, rss, processorShare: processorMs / (now() - peer.startedAt) };
+  } else process.stderr.write(`${path} ${peer.ending}:\n${peer.log}\n`);
   await Promise.all([peer, api, backend, client].map(async (one) => one.kill()));
   return samples.length === 0 ? result : { ...result, endpointChange: summarise(samples) };
 }

@@ -11,11 +11,9 @@ import { type Target, judge, peakRss, ratio } from './targets.ts';
 
 /** The whole report. */
 export function formatReport(results: Results): string {
-  const { machine, loadAverage } = results;
-  const nft = machine.nft === undefined ? 'no nft' : `nft ${machine.nft}`;
   return [
-    `nftables plane, 10 endpoints a Service. Linux ${machine.kernel} on ${machine.architecture}, ${machine.processors} processors (${machine.processor}),`,
-    `Node.js ${machine.node} ${machine.nodeFlags}, ${nft}. Load average ${formatNumber(loadAverage.before)} before the run, ${formatNumber(loadAverage.after)} after it.`,
+    'nftables plane, 10 endpoints a Service.',
+    ...describeRun(results),
     '',
     'From object event to acknowledgement by the kernel, at these numbers of Services (ratio: last to first).',
     ...formatTable(planeRows(results.plane)),
@@ -28,6 +26,18 @@ export function formatReport(results: Results): string {
     ...formatTable(targetRows(judge(results))),
     '',
   ].join('\n');
+}
+
+/** Machine, versions, and what else ran. */
+export function describeRun({
+  machine,
+  loadAverage,
+}: Pick<Results, 'machine' | 'loadAverage'>): readonly string[] {
+  const nft = machine.nft === undefined ? 'no nft' : `nft ${machine.nft}`;
+  return [
+    `Linux ${machine.kernel} on ${machine.architecture}, ${machine.processors} processors (${machine.processor}), Node.js ${machine.node} ${machine.nodeFlags}, ${nft}.`,
+    `Load average ${formatNumber(loadAverage.before)} before the run, ${formatNumber(loadAverage.after)} after it.`,
+  ];
 }
 
 type PlaneFigure = readonly [what: string, of: (result: PlaneResult) => number];
@@ -155,7 +165,8 @@ function kubeProxyRowsAt(
   ];
 }
 
-function targetRows(targets: readonly Target[]): readonly (readonly string[])[] {
+/** Rows of a table of targets, its head first. */
+export function targetRows(targets: readonly Target[]): readonly (readonly string[])[] {
   return [
     ['target', 'limit', 'measured', ''],
     ...targets.map(({ what, limit, unit, measured, met }) => [

@@ -47,7 +47,8 @@ export function ratio(value: number | undefined, to: number | undefined): number
   return value === undefined || to === undefined ? undefined : value / to;
 }
 
-function target(
+/** A figure and its limit. */
+export function target(
   what: string,
   limit: number,
   unit: Target['unit'],

@@ -124,7 +124,13 @@ withIpvs(import.meta.filename, () => {
       assert.ok(memory > 0);
       return set;
     });
-    const plain = { counters: false, comments: false, timeout: undefined, references: 1 };
+    const plain = {
+      counters: false,
+      comments: false,
+      marks: false,
+      timeout: undefined,
+      references: 1,
+    };
     assert.deepEqual(sets, [
       {
         ...plain,
