@@ -8,7 +8,12 @@ import { skipOutsideUml } from '../lab/uml/inside.ts';
 test('the nftables mode refuses a kernel without nf_tables', { skip: skipOutsideUml }, () => {
   using node = new NodeUnderTest();
   node.write('web.yaml', shop('web', '10.96.0.1'));
-  const { status, stdout, stderr } = node.run(['proxy', '--manifests', node.folder]);
+  const { status, stdout, stderr } = node.run([
+    'proxy',
+    '--proxy-mode=nftables',
+    '--manifests',
+    node.folder,
+  ]);
   assert.equal(status, 1);
   assert.equal(stdout, '');
   assert.match(
