@@ -142,7 +142,9 @@ describe('npm run image', () => {
 
   it('talks to the kernel', { skip: noRoot }, () => {
     const output = runInside('/usr/local/bin/switchyard', 'cleanup');
-    assert.equal(output, 'There were no nftables rules of switchyard.\n');
+    const modes = ['nftables', 'ipvs'];
+    const expected = modes.map((mode) => `There were no ${mode} rules of switchyard.\n`);
+    assert.equal(output, expected.join(''));
   });
 
   it('finds the API server in the hosts file of the node', { skip: noRoot }, () => {
