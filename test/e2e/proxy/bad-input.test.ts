@@ -80,7 +80,7 @@ test(
     let port = 1000;
     for (const [name, content, complaint] of broken) {
       await t.test(name, async () => {
-        node.write('web.yaml', content);
+        node.replace('web.yaml', content);
         const line = await proxy.logged(complaint);
         assert.match(line, /^W.* manifests\] .* in_force="the last good state"/);
         port++;
@@ -90,12 +90,12 @@ test(
         assert.ok(rules.includes('10.96.0.1 . tcp . 80 '), 'the last good state is in the kernel');
         assert.ok(rules.includes(`10.96.0.2 . tcp . ${port} `));
         // Written again as it is, the same text is no news.
-        node.write('web.yaml', content);
+        node.replace('web.yaml', content);
         port++;
         node.write('api.yaml', shop('api', '10.96.0.2', port));
         await proxy.logged(programmed);
         assert.equal(proxy.count(complaint), 1);
-        node.write('web.yaml', good);
+        node.replace('web.yaml', good);
       });
     }
   },

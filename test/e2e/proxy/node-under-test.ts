@@ -1,6 +1,6 @@
 /** A network namespace as a node, a folder of manifests, and the real proxy process between them. */
 import { type SpawnSyncReturns, execFileSync, spawn, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ProxyProcess, sourceProgram } from '../lab/proxy-process.ts';
@@ -41,6 +41,12 @@ export class NodeUnderTest implements Disposable {
 
   write(name: string, content: string | Uint8Array): void {
     writeFileSync(this.file(name), content);
+  }
+
+  /** Puts a file in the place of another one: nobody ever finds it empty, however slow this machine is. */
+  replace(name: string, content: string | Uint8Array): void {
+    this.write(`.${name}.tmp`, content);
+    renameSync(this.file(`.${name}.tmp`), this.file(name));
   }
 
   ip(...args: readonly string[]): void {
