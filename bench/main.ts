@@ -1,12 +1,14 @@
 /**
  * `npm run bench`: measures the nftables plane on this machine's kernel, in network namespaces of its own. With `agent`: the
- * whole daemon (daemon/).
+ * whole daemon (daemon/). With `ipvs`: the ipvs plane (ipvs/).
  */
 import { loadavg } from 'node:os';
 import { labReason } from '../test/lab/lab.ts';
 import { type RuledSite, measureConnect } from './connect.ts';
 import { benchDaemon } from './daemon/main.ts';
 import { USAGE as DAEMON_USAGE, parseDaemonOptions } from './daemon/options.ts';
+import { benchIpvs, ipvsReason } from './ipvs/main.ts';
+import { USAGE as IPVS_USAGE, parseIpvsOptions } from './ipvs/options.ts';
 import { measureKubeProxyShape } from './kube-proxy.ts';
 import { describeMachine } from './machine.ts';
 import { Network } from './network.ts';
@@ -49,10 +51,12 @@ const QUICK_EFFORT: Effort = {
 async function main(args: readonly string[]): Promise<number> {
   const [mode, ...rest] = args;
   try {
-    return await (mode === 'agent' ? runDaemon(rest) : runPlane(args));
+    if (mode === 'agent') return await runDaemon(rest);
+    if (mode === 'ipvs') return await runIpvs(rest);
+    return await runPlane(args);
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
-    const usage = mode === 'agent' ? DAEMON_USAGE : USAGE;
+    const usage = mode === 'agent' ? DAEMON_USAGE : mode === 'ipvs' ? IPVS_USAGE : USAGE;
     process.stderr.write(`${error.message}\n\n${usage}`);
     return 2;
   }
@@ -61,14 +65,20 @@ async function main(args: readonly string[]): Promise<number> {
 async function runDaemon(args: readonly string[]): Promise<number> {
   const options = parseDaemonOptions(args);
   if (options.help) return help(DAEMON_USAGE);
-  return measureIfPossible(async () => benchDaemon(options, progress));
+  return measureIfPossible(labReason(), async () => benchDaemon(options, progress));
+}
+
+async function runIpvs(args: readonly string[]): Promise<number> {
+  const options = parseIpvsOptions(args);
+  if (options.help) return help(IPVS_USAGE);
+  return measureIfPossible(ipvsReason(), async () => benchIpvs(options, progress));
 }
 
 async function runPlane(args: readonly string[]): Promise<number> {
   const options = parseOptions(args);
-  if (options.help) return help(`${USAGE}\n${DAEMON_USAGE}`);
+  if (options.help) return help(`${USAGE}\n${DAEMON_USAGE}\n${IPVS_USAGE}`);
   const peer = options.peer === undefined ? undefined : identifyPeer(options.peer);
-  return measureIfPossible(async () => {
+  return measureIfPossible(labReason(), async () => {
     const results = await measure(options, describeMachine(), peer);
     process.stdout.write(`\n${formatReport(results)}`);
     // Beside the figures, so that a file can be read alone.
@@ -82,8 +92,10 @@ function help(usage: string): number {
   return 0;
 }
 
-async function measureIfPossible(run: () => Promise<void>): Promise<number> {
-  const reason = labReason();
+async function measureIfPossible(
+  reason: string | undefined,
+  run: () => Promise<void>,
+): Promise<number> {
   if (reason === undefined) {
     await run();
     return 0;

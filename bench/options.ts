@@ -33,7 +33,7 @@ export function parseOptions(args: readonly string[]): Options {
   const [mode = 'nftables', ...rest] = positionals;
   if (mode !== 'nftables' || rest.length > 0) {
     throw new UsageError(
-      `two things can be measured: nftables and agent, not ${positionals.join(' ')}`,
+      `three things can be measured: nftables, agent and ipvs, not ${positionals.join(' ')}`,
     );
   }
   const quick = values.quick === true;
