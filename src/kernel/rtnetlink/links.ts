@@ -1,4 +1,4 @@
-import { type Address, type Cidr, formatCidr } from '../../core/ip.ts';
+import { type Address, type Cidr, type Family, formatCidr } from '../../core/ip.ts';
 import { ERRNO, type KernelError, isKernelError, systemError } from '../errors.ts';
 import type { KernelIo } from '../io.ts';
 import { COMMAND_RECEIVE_BYTES, CommandList } from '../netlink/command-list.ts';
@@ -184,21 +184,30 @@ export class LinkSocket implements Disposable {
   localRoutes(link: Link): readonly LocalRoute[] {
     const found: LocalRoute[] = [];
     for (const family of ['IPv4', 'IPv6'] as const) {
-      this.#socket.dump(
-        (sequence) => {
-          this.#request.reset();
-          writeLocalRouteList(this.#request, sequence, family, link.index);
-          return this.#request.written();
-        },
-        `listing ${family} local routes of link ${link.name}`,
-        (message) => {
-          if (message.type !== RTM.NEWROUTE) return;
-          const route = readLocalRoute(message);
-          if (route?.link === link.index) found.push(route);
-        },
-      );
+      try {
+        this.#listLocalRoutes(link, family, found);
+      } catch (error) {
+        // The table comes with the first local route: where no link was ever up there is none.
+        if (!isKernelError(error, 'SY_KERNEL_NOT_FOUND')) throw error;
+      }
     }
     return found;
+  }
+
+  #listLocalRoutes(link: Link, family: Family, found: LocalRoute[]): void {
+    this.#socket.dump(
+      (sequence) => {
+        this.#request.reset();
+        writeLocalRouteList(this.#request, sequence, family, link.index);
+        return this.#request.written();
+      },
+      `listing ${family} local routes of link ${link.name}`,
+      (message) => {
+        if (message.type !== RTM.NEWROUTE) return;
+        const route = readLocalRoute(message);
+        if (route?.link === link.index) found.push(route);
+      },
+    );
   }
 
   /**

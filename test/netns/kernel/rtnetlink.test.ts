@@ -152,4 +152,9 @@ inNamespace(import.meta.filename, () => {
       await watcher.close();
     });
   });
+
+  test('there are no local routes where no link was ever up', () => {
+    const program = `${import.meta.dirname}/programs/local-routes.ts`;
+    assert.equal(shell(`unshare --net ${process.execPath} ${program}`), '[]');
+  });
 });
