@@ -143,8 +143,8 @@ describe('npm run image', () => {
   it('talks to the kernel', { skip: noRoot }, () => {
     const output = runInside('/usr/local/bin/switchyard', 'cleanup');
     const modes = ['nftables', 'ipvs'];
-    const expected = modes.map((mode) => `There were no ${mode} rules of switchyard.\n`);
-    assert.equal(output, expected.join(''));
+    const lines = modes.map((mode) => `There were no ${mode} rules of switchyard.\n`);
+    assert.equal(output, lines.join(''));
   });
 
   it('finds the API server in the hosts file of the node', { skip: noRoot }, () => {

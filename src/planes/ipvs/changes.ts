@@ -18,6 +18,7 @@ import { type SetEntry, type SetRole, setDefinition } from './schema.ts';
 
 /** What is to be written, by subsystem. Empty again after {@link commitChanges}. */
 export class ChangeBatches {
+  readonly serversFresh = new IpvsBatch();
   readonly serversFirst = new IpvsBatch();
   readonly serversLast = new IpvsBatch();
   readonly setsFirst = new IpsetBatch();
@@ -51,6 +52,7 @@ export class ChangeBatches {
 
   /** Forgets everything. */
   reset(): void {
+    this.serversFresh.reset();
     this.serversFirst.reset();
     this.serversLast.reset();
     this.setsFirst.reset();
@@ -61,9 +63,9 @@ export class ChangeBatches {
   }
 }
 
-/** What the kernel refused, by subsystem. */
+/** What the kernel refused. */
 export interface Refusals {
-  /** Names of virtual servers that others have. */
+  /** Virtual servers that others have. If there are any, what comes after them was not written. */
   readonly foreign: readonly string[];
   readonly errors: readonly KernelError[];
 }
@@ -90,7 +92,8 @@ export async function commitChanges(
     if (batch.length === 0) return;
     for (const { command, error } of await report.write(batch.length, () => ipvs.commit(batch))) {
       const isAdded = command.verb === 'adding' && command.real === undefined;
-      if (isAdded && error.code === 'SY_KERNEL_EXISTS') foreign.push(describeVirtual(command.virtual));
+      if (isAdded && error.code === 'SY_KERNEL_EXISTS')
+        foreign.push(describeVirtual(command.virtual));
       else errors.push(error);
     }
   };
@@ -101,6 +104,8 @@ export async function commitChanges(
   };
   try {
     await sets(batches.setsFirst);
+    await servers(batches.serversFresh);
+    if (foreign.length > 0) return { foreign, errors };
     await servers(batches.serversFirst);
     await sets(batches.setsMiddle);
     await addresses(batches.linksFirst);

@@ -56,13 +56,14 @@ export class TrafficCounters {
     plans: ReadonlyMap<RouteKey, RoutePlan>,
   ): readonly ServiceCounters[] {
     const stats = new Map(found.map(({ name, stats: each }) => [describeVirtual(name), each]));
-    const counted = [...this.#ports.values()].slice(0, this.#places);
-    return counted
-      .flatMap((routes) => [...routes])
-      .flatMap((key) => {
+    const told: ServiceCounters[] = [];
+    for (const routes of [...this.#ports.values()].slice(0, this.#places)) {
+      for (const key of routes) {
         const plan = plans.get(key);
-        return plan === undefined ? [] : { ...identity(plan.route), ...this.#sum(plan, stats) };
-      });
+        if (plan !== undefined) told.push({ ...identity(plan.route), ...this.#sum(plan, stats) });
+      }
+    }
+    return told;
   }
 
   #sum({ route, servers }: RoutePlan, stats: ReadonlyMap<string, ServerStats>): Counts {

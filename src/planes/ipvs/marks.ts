@@ -11,7 +11,10 @@ const COUNTED = 0xffff;
 /** Gives out marks. Number 0 is nobody's: it serves to try out schedulers. */
 export class Marks {
   readonly #masqueradeBit: number;
-  readonly #used = new Map<RouteKey, number>();
+  readonly #byRoute = new Map<RouteKey, number>();
+  /** Those in {@link #byRoute}. */
+  readonly #used = new Set<number>();
+  /** Those whose virtual server may be there, with or without a Route. */
   readonly #taken = new Set<number>();
   #last = 0;
 
@@ -37,26 +40,29 @@ export class Marks {
     return ((mark ^ this.spare) & ~ignored) === 0 && (mark & this.#masqueradeBit) === 0;
   }
 
-  /** The mark of a Route; `undefined` when all 65,535 are in use. The one found in the kernel if it is free. */
+  /** The mark of a Route: the one found in the kernel if it can be. `undefined` when none is left. */
   assign(route: RouteKey, found: number | undefined): number | undefined {
-    const known = this.#used.get(route);
+    const known = this.#byRoute.get(route);
     if (known !== undefined) return known;
-    const isFree = found !== undefined && this.isOurs(found) && !this.#taken.has(found);
+    const isFree = found !== undefined && this.isOurs(found) && !this.#used.has(found);
     const mark = isFree && found !== this.spare ? found : this.#next();
     if (mark === undefined) return undefined;
-    this.#used.set(route, mark);
+    this.#byRoute.set(route, mark);
+    this.#used.add(mark);
     this.#taken.add(mark);
     return mark;
   }
 
-  /** The Route needs its mark no more. It is free when {@link free} says so too. */
+  /** The Route needs its mark no more; others can have it after {@link free}. */
   release(route: RouteKey): void {
-    this.#used.delete(route);
+    const mark = this.#byRoute.get(route);
+    this.#byRoute.delete(route);
+    if (mark !== undefined) this.#used.delete(mark);
   }
 
   /** The virtual server of a mark is gone. */
   free(mark: number): void {
-    if (![...this.#used.values()].includes(mark)) this.#taken.delete(mark);
+    if (!this.#used.has(mark)) this.#taken.delete(mark);
   }
 
   /** A virtual server has this mark, whose Route may be gone. */

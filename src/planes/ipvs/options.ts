@@ -8,7 +8,7 @@ export type BindMode = 'route' | 'address';
 export interface IpvsOptions {
   /** Of Services that do not ask for another one: `rr`, `wrr`, `lc`, …. */
   readonly scheduler: string;
-  /** Virtual servers with addresses in these ranges that no Service has are never deleted. */
+  /** Virtual servers in these ranges that no Service asks for are never touched, whoever made them. */
   readonly excludeCidrs: readonly Cidr[];
   /** Addresses of Services are not told to the local network (ARP), except by the interface that has them. */
   readonly strictArp: boolean;

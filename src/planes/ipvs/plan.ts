@@ -7,6 +7,7 @@ import type { SetEntry } from './schema.ts';
 import {
   type Choice,
   type HasScheduler,
+  canDrain,
   chooseScheduler,
   markScheduling,
   scheduling,
@@ -55,16 +56,17 @@ export function planRoute(route: Route, context: PlanContext): RoutePlan {
   const realsOf = sharedReals();
   const servers = new Map<string, WantedServer>();
   const add = (name: VirtualName, target: Target): void => {
+    const wanted =
+      'mark' in name
+        ? markScheduling(chosen, family, affinitySeconds, context.has)
+        : scheduling(chosen, family, affinitySeconds);
     servers.set(describeVirtual(name), {
       name,
-      scheduling:
-        'mark' in name
-          ? markScheduling(chosen, family, affinitySeconds, context.has)
-          : scheduling(chosen, family, affinitySeconds),
+      scheduling: wanted,
       reals: realsOf(target),
       // Flows to endpoints that still serve stay; peers of other protocols notice by themselves.
       serving: protocol === 'UDP' ? serving : undefined,
-      drainMs,
+      drainMs: canDrain(wanted.scheduler) ? drainMs : 0,
     });
   };
 
@@ -90,7 +92,9 @@ export function planRoute(route: Route, context: PlanContext): RoutePlan {
       element: { ip: address, protocol, port, comment: comment(route, isForeign) },
     });
     if (isForeign) {
-      notices.push(`A virtual server that is not ours has ${describeVirtual(name)}: it is left alone.`);
+      notices.push(
+        `A virtual server that is not ours has ${describeVirtual(name)}: it is left alone.`,
+      );
       continue;
     }
     add(name, targetOf(route, frontend));
@@ -101,7 +105,7 @@ export function planRoute(route: Route, context: PlanContext): RoutePlan {
 }
 
 /** Where new connections from elsewhere to a frontend go. */
-export function targetOf(route: Route, { kind }: Frontend): Target {
+function targetOf(route: Route, { kind }: Frontend): Target {
   return kind === 'clusterIP' ? route.internal : route.external;
 }
 
@@ -145,7 +149,12 @@ function halves(cidr: Cidr): readonly Cidr[] {
   return [address, upper ?? address].map((half) => ({ family, address: half, prefix: 1 }));
 }
 
-function hairpins({ protocol, internal, external, externalFromInside }: Route): readonly SetEntry[] {
+function hairpins({
+  protocol,
+  internal,
+  external,
+  externalFromInside,
+}: Route): readonly SetEntry[] {
   const local = new Map<string, SetEntry>();
   for (const target of new Set([internal, external, externalFromInside])) {
     if (target?.kind !== 'endpoints') continue;

@@ -2,9 +2,11 @@
  * The ipvs data plane: Routes in, virtual servers, elements of ipsets and local routes out. See docs/ipvs.md for
  * the shape of it and one packet's way.
  */
-import { type Address, type Family, familyOf } from '../../core/ip.ts';
+import { setImmediate } from 'node:timers/promises';
+import type { Family } from '../../core/ip.ts';
 import type { PlaneSettings } from '../../core/node.ts';
-import type { Route, RouteChange, RouteKey } from '../../core/route.ts';
+import type { Route, RouteChange } from '../../core/route.ts';
+import { KernelError } from '../../kernel/errors.ts';
 import type { KernelIo } from '../../kernel/io.ts';
 import { describeVirtual, familyOfVirtual } from '../../kernel/ipvs/servers.ts';
 import type { Link } from '../../kernel/rtnetlink/socket.ts';
@@ -21,28 +23,24 @@ import { ChangeBatches, type Refusals, commitChanges } from './changes.ts';
 import { TrafficCounters } from './counters.ts';
 import { inspectServers } from './inspect.ts';
 import { type Machine, Sockets, thisMachine } from './machine.ts';
-import { Marks } from './marks.ts';
-import { Mirror } from './mirror.ts';
 import type { IpvsOptions } from './options.ts';
-import { type PlanContext, type RoutePlan, planRoute } from './plan.ts';
-import {
-  type BoundAddress,
-  ownership,
-  readEntries,
-  readLinkContents,
-  setNames,
-} from './read.ts';
-import { removeEverything } from './remove.ts';
+import type { RoutePlan } from './plan.ts';
+import { readEntries, readLinkContents, setNames } from './read.ts';
+import { removeEverything, removeFamilies } from './remove.ts';
 import { ReportBuilder } from './report.ts';
 import { familyRules } from './rules.ts';
-import { LINK, type SetEntry, entryKey, isSameEntry } from './schema.ts';
+import { LINK, type SetEntry } from './schema.ts';
 import { hasScheduler, probeIpvs } from './probe.ts';
-import { defaultChoice, schedulersFor } from './scheduling.ts';
-import { type FoundServer, type ServerFate, type ServerSink, Servers } from './servers.ts';
+import { schedulersFor } from './scheduling.ts';
+import type { FoundServer, ServerFate, ServerSink } from './servers.ts';
+import { PlaneState } from './state.ts';
 import { applySysctls } from './sysctls.ts';
 
+const FAMILIES: readonly Family[] = ['IPv4', 'IPv6'];
 /** Times a synchronisation is tried when others write at the same time. */
 const ATTEMPTS = 3;
+/** Virtual servers whose real servers are listed before other work gets its turn. */
+const LISTED_AT_ONCE = 32;
 /** Sets that kube-proxy makes in ipvs mode: what it served is taken over. */
 const KUBE_PROXY_SETS = ['KUBE-CLUSTER-IP', 'KUBE-6-CLUSTER-IP'] as const;
 
@@ -58,39 +56,15 @@ export function openIpvsPlane(
   return new IpvsPlane(io, options, machine);
 }
 
-/** What is kept for each family. */
-interface FamilyState {
-  readonly family: Family;
-  readonly entries: Mirror<SetEntry>;
-  readonly rules: RuleKeeper;
-}
-
-/** What holds the place of a virtual server that nobody wants any more, until it is gone. */
-interface Remnant {
-  readonly entries: readonly SetEntry[];
-  readonly address: BoundAddress | undefined;
-}
-
 class IpvsPlane implements DataPlane {
   readonly mode = 'ipvs';
   readonly #options: IpvsOptions;
   readonly #machine: Machine;
   readonly #sockets: Sockets;
-  readonly #masqueradeMark: number;
   readonly #batches = new ChangeBatches();
-  readonly #context: PlanContext;
-  readonly #schedulers = new Map<string, boolean>();
+  #state: PlaneState;
+  #rules: readonly RuleKeeper[] = [];
   #link: Link | undefined;
-  #families: readonly FamilyState[] = [];
-  #marks: Marks;
-  #servers = new Servers();
-  #addresses = newAddresses();
-  #plans = new Map<RouteKey, RoutePlan>();
-  #remnants = new Map<string, Remnant>();
-  #foreign: ReadonlySet<string> = new Set();
-  #nodeAddresses: ReadonlySet<Address> = new Set();
-  /** Marks that frontends had in the kernel when it was read. */
-  #foundMarks: ReadonlyMap<string, number> = new Map();
   #counters = new TrafficCounters(0);
   #report = new ReportBuilder();
 
@@ -98,17 +72,7 @@ class IpvsPlane implements DataPlane {
     this.#options = options;
     this.#machine = machine;
     this.#sockets = new Sockets(io);
-    this.#masqueradeMark = 2 ** options.masqueradeBit;
-    this.#marks = new Marks(this.#masqueradeMark);
-    this.#context = {
-      byDefault: defaultChoice(options.scheduler),
-      drainMs: options.drainMs,
-      has: (scheduler) =>
-        scheduler === options.scheduler || this.#schedulers.get(scheduler) === true,
-      isNodeAddress: (address) => this.#nodeAddresses.has(address),
-      isForeign: (key) => this.#foreign.has(key),
-      markOf: (route) => this.#marks.assign(route.key, this.#foundMarkOf(route)),
-    };
+    this.#state = new PlaneState([], options);
   }
 
   probe(): readonly Capability[] {
@@ -117,67 +81,67 @@ class IpvsPlane implements DataPlane {
 
   async open(settings: PlaneSettings, routes: Iterable<Route>): Promise<WriteReport> {
     this.#report = new ReportBuilder();
+    const { families } = settings;
     const { sysctls, kernelRelease, iptables } = this.#machine;
-    const { ipvs } = this.#sockets;
-    applySysctls(sysctls, this.#options.strictArp, kernelRelease);
-    const { tcpMs, tcpFinMs, udpMs } = this.#options;
+    const { strictArp, tcpMs, tcpFinMs, udpMs, masqueradeBit } = this.#options;
+    applySysctls(sysctls, strictArp, kernelRelease);
     const timeouts = { tcp: seconds(tcpMs), tcpFin: seconds(tcpFinMs), udp: seconds(udpMs) };
-    if (Object.values(timeouts).some((value) => value > 0)) ipvs.setTimeouts(timeouts);
-    this.#schedulers.clear();
-    this.#marks = new Marks(this.#masqueradeMark);
-    this.#servers = new Servers();
-    this.#addresses = newAddresses();
-    this.#plans = new Map();
-    this.#remnants = new Map();
+    if (Object.values(timeouts).some((value) => value > 0)) {
+      this.#sockets.ipvs.setTimeouts(timeouts);
+    }
+    const state = new PlaneState(families, this.#options);
+    this.#state = state;
+    this.#rules = families.map((family) => {
+      const rules = familyRules(family, settings, 2 ** masqueradeBit, state.marks);
+      return new RuleKeeper(iptables, family, rules);
+    });
+    const ours = [...routes].filter(({ family }) => state.has(family));
     this.#counters = new TrafficCounters(settings.countedPorts);
-    this.#families = settings.families.map((family) => ({
-      family,
-      entries: new Mirror(isSameEntry),
-      rules: new RuleKeeper(
-        iptables,
-        family,
-        familyRules(family, settings, this.#masqueradeMark, this.#marks),
-      ),
-    }));
-    const ours = [...routes].filter(({ family }) => settings.families.includes(family));
     this.#counters.start(ours);
     await this.#synchronise(ours);
-    for (const plan of this.#plans.values()) this.#noticesOf(plan);
+    const others = FAMILIES.filter((family) => !state.has(family));
+    if (others.length > 0) {
+      await removeFamilies(this.#sockets, iptables, state.marks, others);
+    }
+    for (const plan of state.plans.values()) this.#noticesOf(plan);
     return this.#report.done();
   }
 
   async apply(changes: readonly RouteChange[]): Promise<WriteReport> {
     this.#report = new ReportBuilder();
-    const families = new Set(this.#families.map(({ family }) => family));
+    const state = this.#state;
     const ours = changes.filter(({ before, after }) => {
       const family = (after ?? before)?.family;
-      return family !== undefined && families.has(family);
+      return family !== undefined && state.has(family);
     });
     this.#counters.follow(ours);
     const routes = ours.flatMap(({ after }) => after ?? []);
-    if (routes.some((route) => this.#hasNewExternalAddress(route))) this.#readNodeAddresses();
+    if (routes.some((route) => state.hasNewExternalAddress(route))) this.#readNodeAddresses();
     await this.#findSchedulers(routes);
-    for (const { key } of ours) this.#drop(key);
-    for (const route of routes) this.#plan(route);
-    const refusals = await this.#write();
-    await this.#makeUpFor(refusals);
+    // All of them first: a frontend may move from one Route to another.
+    for (const { key } of ours) state.drop(key);
+    for (const { key, after } of ours) {
+      if (after === undefined) state.forget(key);
+      else state.plan(after);
+    }
+    await this.#writeOrRepair();
     for (const { key } of routes) {
-      const plan = this.#plans.get(key);
+      const plan = state.plans.get(key);
       if (plan !== undefined) this.#noticesOf(plan);
     }
     return this.#report.done();
   }
 
   async tend(): Promise<WriteReport | undefined> {
-    const draining = this.#servers.draining();
+    const { servers } = this.#state;
+    const draining = servers.draining();
     if (draining.length === 0) return undefined;
     this.#report = new ReportBuilder();
     const { ipvs } = this.#sockets;
     const now = this.#machine.clock.now();
-    const refusals = await this.#write(({ last }) =>
-      draining.flatMap((name) => this.#servers.tend(name, ipvs.realServers(name), last, now) ?? []),
+    await this.#writeOrRepair(({ last }) =>
+      draining.flatMap((name) => servers.tend(name, ipvs.realServers(name), last, now) ?? []),
     );
-    await this.#makeUpFor(refusals);
     const report = this.#report.done();
     return report.operations === 0 ? undefined : report;
   }
@@ -199,17 +163,14 @@ class IpvsPlane implements DataPlane {
 
   async counters(): Promise<readonly ServiceCounters[]> {
     if (!this.#counters.isCounting) return [];
-    return this.#counters.read(await this.#sockets.ipvs.virtualServers(), this.#plans);
+    return this.#counters.read(await this.#sockets.ipvs.virtualServers(), this.#state.plans);
   }
 
   async remove(): Promise<boolean> {
-    this.#families = [];
-    this.#plans = new Map();
-    this.#servers = new Servers();
-    this.#remnants = new Map();
-    this.#addresses = newAddresses();
+    this.#state = new PlaneState([], this.#options);
+    this.#rules = [];
     this.#link = undefined;
-    return removeEverything(this.#sockets, this.#machine.iptables, this.#marks);
+    return removeEverything(this.#sockets, this.#machine.iptables, this.#state.marks);
   }
 
   close(): void {
@@ -221,10 +182,10 @@ class IpvsPlane implements DataPlane {
     for (let attempt = 1; ; attempt++) {
       await this.#adopt(routes !== undefined && attempt === 1 ? routes : undefined);
       const { foreign, errors } = await this.#write();
+      if (errors.length === 0 && foreign.length === 0) return;
       const [error] = errors;
-      if (error === undefined && foreign.length === 0) return;
       if (error !== undefined && attempt === ATTEMPTS) throw error;
-      this.#setForeign(new Set([...this.#foreign, ...foreign]));
+      this.#state.disown(foreign);
     }
   }
 
@@ -232,259 +193,82 @@ class IpvsPlane implements DataPlane {
   async #adopt(routes: readonly Route[] | undefined): Promise<void> {
     const { iptables } = this.#machine;
     const { ipset, links } = this.#sockets;
+    const state = this.#state;
     this.#readNodeAddresses();
     const link = await ensureLink(this.#sockets, this.#report);
     this.#link = link;
     const present = setNames(ipset);
-    const all: SetEntry[] = [];
-    for (const { family, entries, rules } of this.#families) {
+    const entries = new Map<Family, readonly SetEntry[]>();
+    for (const family of FAMILIES.filter((each) => state.has(each))) {
       await ensureSets(this.#sockets, iptables, family, present, this.#report);
-      const found = readEntries(ipset, family, present);
-      entries.adopt(found.map((entry) => [entryKey(entry), entry]));
-      all.push(...found);
-      await rules.ensure(this.#report);
+      entries.set(family, readEntries(ipset, family, present));
     }
-    const { ours: bound } = readLinkContents(links, link, all);
-    const families = new Set(this.#families.map(({ family }) => family));
-    this.#addresses.adopt(
-      bound
-        .filter(({ address }) => families.has(familyOf(address)))
-        .map((each) => [addressKey(each), each]),
-    );
-    this.#foundMarks = marksIn(all);
+    for (const rules of this.#rules) await rules.ensure(this.#report);
+    const { ours: bound } = readLinkContents(links, link, [...entries.values()].flat());
+    const base = { entries, bound };
+    state.adoptBase(base);
     if (routes !== undefined) await this.#findSchedulers(routes);
-    await this.#adoptServers(all, bound, present, routes);
-    if (routes === undefined) this.#planAgain();
-    else for (const route of routes) this.#plan(route);
+    const isTakenOver = KUBE_PROXY_SETS.some((name) => present.has(name));
+    await this.#adoptServers(state.ownership(base, routes, isTakenOver));
+    for (const route of routes ?? []) state.plan(route);
   }
 
-  async #adoptServers(
-    entries: readonly SetEntry[],
-    bound: readonly BoundAddress[],
-    present: ReadonlySet<string>,
-    routes: readonly Route[] | undefined,
-  ): Promise<void> {
+  async #adoptServers(ownership: ReturnType<PlaneState['ownership']>): Promise<void> {
     const { ipvs } = this.#sockets;
-    const isOurs = ownership({
-      entries,
-      bound,
-      isOurMark: (mark) => this.#marks.isOurs(mark) && mark !== this.#marks.spare,
-      excluded: this.#options.excludeCidrs,
-    });
-    const isTakenOver = KUBE_PROXY_SETS.some((name) => present.has(name));
-    const wanted = new Set(isTakenOver ? routes?.flatMap(frontendKeys) : []);
-    const families = new Set(this.#families.map(({ family }) => family));
     const found: FoundServer[] = [];
     const foreign = new Set<string>();
-    for (const { name, scheduling: how } of await ipvs.virtualServers()) {
-      if (!families.has(familyOfVirtual(name))) continue;
-      const key = describeVirtual(name);
-      if (isOurs(name) || this.#servers.holds(key) || wanted.has(key)) {
-        found.push({ name, scheduling: how, realServers: ipvs.realServers(name) });
-      } else foreign.add(key);
+    for (const { name, scheduling } of await ipvs.virtualServers()) {
+      if (!this.#state.has(familyOfVirtual(name))) continue;
+      const owner = ownership(name);
+      if (owner === 'foreign') foreign.add(describeVirtual(name));
+      if (owner !== 'ours') continue;
+      if (found.length % LISTED_AT_ONCE === 0) await setImmediate();
+      found.push({ name, scheduling, realServers: ipvs.realServers(name) });
     }
-    this.#servers.adopt(found);
-    for (const { name } of found) if ('mark' in name) this.#marks.take(name.mark);
-    for (const [key, remnant] of this.#remnants) {
-      if (!this.#servers.holds(key)) this.#forget(key, remnant);
-    }
-    if (routes === undefined) this.#setForeign(foreign);
-    else this.#foreign = foreign;
-  }
-
-  /** Others have these virtual servers now: plans that depend on it are made again. */
-  #setForeign(foreign: ReadonlySet<string>): void {
-    const changed = foreign.symmetricDifference(this.#foreign);
-    this.#foreign = foreign;
-    if (changed.size === 0) return;
-    for (const { route } of this.#plans.values()) {
-      if (frontendKeys(route).some((key) => changed.has(key))) this.#plan(route);
-    }
-  }
-
-  /** Plans again where an address became the node's own, or is so no more. */
-  #planAgain(): void {
-    for (const { route, addresses } of this.#plans.values()) {
-      const bound = new Set(addresses);
-      const isOther = route.frontends.some(
-        ({ kind, address }) =>
-          kind !== 'nodePort' && bound.has(address) === this.#nodeAddresses.has(address),
-      );
-      if (isOther) this.#plan(route);
-    }
-  }
-
-  /** Makes a plan and wants what it says, in place of an earlier plan. */
-  #plan(route: Route): void {
-    this.#drop(route.key);
-    const plan = planRoute(route, this.#context);
-    this.#plans.set(route.key, plan);
-    const entries = this.#entriesOf(route.family);
-    for (const entry of plan.entries) entries?.retain(entryKey(entry), entry);
-    for (const address of plan.addresses) {
-      const bound = this.#binding(address);
-      this.#addresses.retain(addressKey(bound), bound);
-    }
-    for (const [key, server] of plan.servers) this.#servers.want(key, server);
-  }
-
-  /** Wants nothing for a Route any more. */
-  #drop(key: RouteKey): void {
-    const plan = this.#plans.get(key);
-    if (plan === undefined) return;
-    this.#plans.delete(key);
-    const entries = this.#entriesOf(plan.route.family);
-    for (const entry of plan.entries) entries?.release(entryKey(entry));
-    for (const address of plan.addresses) this.#addresses.release(addressKey(this.#binding(address)));
-    for (const [server, wanted] of plan.servers) this.#servers.unwant(server, wanted);
-    if ([...plan.servers.values()].some(({ name }) => 'mark' in name)) this.#marks.release(key);
+    this.#state.adoptServers(found, foreign);
   }
 
   /** Writes what differs. `more` may add to it, and says what became of which virtual server. */
   async #write(more?: (sink: ServerSink) => readonly ServerFate[]): Promise<Refusals> {
     const link = this.#link;
     if (link === undefined) return { foreign: [], errors: [] };
-    const batches = this.#batches;
-    const sink: ServerSink = {
-      first: batches.serversFirst,
-      last: batches.serversLast,
-      note: (what) => {
-        this.#report.note(what);
-      },
-    };
+    this.#batches.reset();
     const now = this.#machine.clock.now();
-    const fates = [
-      ...this.#servers.settle(sink, now, this.#options.drainMs),
-      ...(more?.(sink) ?? []),
-    ];
-    for (const fate of fates) this.#follow(fate);
-    for (const { family, entries } of this.#families) {
-      const changes = entries.settle();
-      for (const entry of changes.added) this.#noteEntry(family, entry, 'was missing or wrong');
-      for (const entry of changes.deleted) this.#noteEntry(family, entry, 'was not ours');
-      batches.addEntries(family, changes);
-    }
-    const changes = this.#addresses.settle();
-    for (const { address } of changes.added) this.#report.note(`${LINK}: ${address} was missing`);
-    for (const { address } of changes.deleted) this.#report.note(`${LINK}: ${address} was stale`);
-    batches.addAddresses(link, changes);
-    return commitChanges(this.#sockets, batches, this.#report);
+    this.#state.settle(this.#batches, link, this.#report, now, more);
+    return commitChanges(this.#sockets, this.#batches, this.#report);
   }
 
-  /** Keeps, as long as a virtual server drains, what tells it as ours and lets its packets in. */
-  #follow({ name, state }: ServerFate): void {
-    const key = describeVirtual(name);
-    const remnant = this.#remnants.get(key);
-    if (state !== 'draining') {
-      if (remnant !== undefined) this.#forget(key, remnant);
-      if (state === 'gone' && 'mark' in name) this.#marks.free(name.mark);
-      return;
+  /** Writes what differs. After a failure the kernel is compared with what is wanted, and repaired. */
+  async #writeOrRepair(more?: (sink: ServerSink) => readonly ServerFate[]): Promise<void> {
+    try {
+      const { foreign, errors } = await this.#write(more);
+      if (errors.length === 0 && foreign.length === 0) return;
+      this.#state.disown(foreign);
+    } catch (error) {
+      if (!(error instanceof KernelError)) throw error;
     }
-    if (remnant !== undefined || 'mark' in name) return;
-    const { address: ip, protocol, port } = name;
-    const bound = this.#binding(ip);
-    const isBound = this.#addresses.holds(addressKey(bound));
-    const element = { ip, protocol, port };
-    const entries: readonly SetEntry[] = [
-      { role: 'draining', element },
-      // New connections: silence where a Service was, as everywhere on its address; refused by the node.
-      isBound ? { role: 'other', element: { ip } } : { role: 'refused', element },
-    ];
-    for (const entry of entries) this.#entriesOf(familyOf(ip))?.retain(entryKey(entry), entry);
-    if (isBound) this.#addresses.retain(addressKey(bound), bound);
-    this.#remnants.set(key, { entries, address: isBound ? bound : undefined });
-  }
-
-  #forget(key: string, { entries, address }: Remnant): void {
-    this.#remnants.delete(key);
-    for (const entry of entries) {
-      this.#entriesOf(familyOf(entry.element.ip))?.release(entryKey(entry));
-    }
-    if (address !== undefined) this.#addresses.release(addressKey(address));
-  }
-
-  /** After refusals: virtual servers of others are left alone; anything else is compared and repaired. */
-  async #makeUpFor({ foreign, errors }: Refusals): Promise<void> {
-    if (errors.length > 0) {
-      await this.#synchronise();
-    } else if (foreign.length > 0) {
-      this.#setForeign(new Set([...this.#foreign, ...foreign]));
-      const again = await this.#write();
-      const [error] = again.errors;
-      if (error !== undefined) throw error;
-    }
+    await this.#synchronise();
   }
 
   async #findSchedulers(routes: readonly Route[]): Promise<void> {
-    const { byDefault } = this.#context;
+    const { schedulers, byDefault, marks } = this.#state;
     const names = new Set(routes.flatMap((route) => schedulersFor(route, byDefault)));
     for (const name of names) {
-      if (this.#schedulers.has(name)) continue;
-      this.#schedulers.set(name, await hasScheduler(this.#sockets.ipvs, name, this.#marks.spare));
+      if (schedulers.has(name)) continue;
+      schedulers.set(name, await hasScheduler(this.#sockets.ipvs, name, marks.spare));
     }
-  }
-
-  #hasNewExternalAddress({ frontends }: Route): boolean {
-    return frontends.some(
-      ({ kind, address }) =>
-        (kind === 'externalIP' || kind === 'loadBalancer') &&
-        !this.#nodeAddresses.has(address) &&
-        !this.#addresses.holds(addressKey(this.#binding(address))),
-    );
   }
 
   #readNodeAddresses(): void {
     const addresses = this.#sockets.routes.listAddresses();
-    this.#nodeAddresses = new Set(
+    this.#state.nodeAddresses = new Set(
       addresses.filter(({ interfaceName }) => interfaceName !== LINK).map(({ address }) => address),
     );
-  }
-
-  #foundMarkOf({ frontends, protocol }: Route): number | undefined {
-    for (const { address, port } of frontends) {
-      const mark = this.#foundMarks.get(describeVirtual({ protocol, address, port }));
-      if (mark !== undefined) return mark;
-    }
-    return undefined;
-  }
-
-  #entriesOf(family: Family): Mirror<SetEntry> | undefined {
-    return this.#families.find((state) => state.family === family)?.entries;
-  }
-
-  #binding(address: Address): BoundAddress {
-    return { address, by: this.#options.bindMode };
-  }
-
-  #noteEntry(family: Family, entry: SetEntry, what: string): void {
-    this.#report.note(`${family} set ${entryKey(entry)} ${what}`);
   }
 
   #noticesOf({ route, notices }: RoutePlan): void {
     for (const text of notices) this.#report.notice({ service: route.service, text });
   }
-}
-
-function newAddresses(): Mirror<BoundAddress> {
-  return new Mirror(() => true);
-}
-
-function addressKey({ address, by }: BoundAddress): string {
-  return `${by} ${address}`;
-}
-
-function frontendKeys({ frontends, protocol }: Route): readonly string[] {
-  return frontends.map(({ address, port }) => describeVirtual({ protocol, address, port }));
-}
-
-function marksIn(entries: readonly SetEntry[]): ReadonlyMap<string, number> {
-  const marks = new Map<string, number>();
-  for (const { role, element } of entries) {
-    if (role !== 'inside' || !('port' in element) || element.mark === undefined) continue;
-    const { ip: address, protocol, port } = element;
-    marks.set(describeVirtual({ protocol, address, port }), element.mark);
-  }
-  return marks;
 }
 
 /** IPVS counts in seconds; 0 leaves a timeout as it is. */

@@ -20,16 +20,15 @@ export async function hasScheduler(
 ): Promise<boolean> {
   const name = { mark: spareMark, family: 'IPv4' } as const;
   const batch = new IpvsBatch();
-  batch.addVirtual(name, scheduling({ scheduler, schedulerFlags: 0 }, 'IPv4', undefined));
-  const [refusal] = await ipvs.commit(batch);
-  if (refusal !== undefined) {
-    if (refusal.error.code === 'SY_KERNEL_NO_SCHEDULER') return false;
-    throw refusal.error;
-  }
-  batch.reset();
+  // A process that was killed may have left it.
   batch.deleteVirtual(name);
-  await ipvs.commit(batch);
-  return true;
+  batch.addVirtual(name, scheduling({ scheduler, schedulerFlags: 0 }, 'IPv4', undefined));
+  batch.deleteVirtual(name);
+  const refusals = await ipvs.commit(batch);
+  const refusal = refusals.find(({ command }) => command.verb === 'adding');
+  if (refusal === undefined) return true;
+  if (refusal.error.code === 'SY_KERNEL_NO_SCHEDULER') return false;
+  throw refusal.error;
 }
 
 /** One answer for each thing that is needed. Leaves nothing behind. */

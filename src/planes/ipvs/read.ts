@@ -1,7 +1,7 @@
 /** Reading back what the plane has in the kernel, and telling it from what others have. */
-import { type Address, type Cidr, type Family, cidrContains, isLinkLocal } from '../../core/ip.ts';
+import { type Address, type Family, isLinkLocal } from '../../core/ip.ts';
 import type { IpsetSocket } from '../../kernel/ipset/socket.ts';
-import { type VirtualName, describeVirtual } from '../../kernel/ipvs/servers.ts';
+import { describeVirtual } from '../../kernel/ipvs/servers.ts';
 import { RTPROT_STATIC } from '../../kernel/rtnetlink/constants.ts';
 import type { LinkSocket } from '../../kernel/rtnetlink/links.ts';
 import type { Link } from '../../kernel/rtnetlink/socket.ts';
@@ -65,38 +65,14 @@ export function readLinkContents(
   };
 }
 
-/** What says that a virtual server is ours. */
-export interface Ownership {
-  readonly entries: readonly SetEntry[];
-  readonly bound: readonly BoundAddress[];
-  readonly isOurMark: (mark: number) => boolean;
-  /** Not ours, whatever the rest says. */
-  readonly excluded: readonly Cidr[];
-}
-
-/**
- * Tells whether a virtual server is ours: our sets name it, or its address is bound by us, or it has a mark of
- * ours.
- */
-export function ownership({
-  entries,
-  bound,
-  isOurMark,
-  excluded,
-}: Ownership): (name: VirtualName) => boolean {
-  const addresses = new Set(bound.map(({ address }) => address));
+/** Virtual servers that our sets name as ours, by {@link describeVirtual}. */
+export function namedServers(entries: readonly SetEntry[]): ReadonlySet<string> {
   const named = new Set<string>();
   for (const { role, element } of entries) {
     if ((role !== 'frontends' && role !== 'draining') || !('port' in element)) continue;
-    if (element.comment?.startsWith(FOREIGN) === true) addresses.delete(element.ip);
-    else {
-      const { protocol, ip: address, port } = element;
-      named.add(describeVirtual({ protocol, address, port }));
-    }
+    if (element.comment?.startsWith(FOREIGN) === true) continue;
+    const { protocol, ip: address, port } = element;
+    named.add(describeVirtual({ protocol, address, port }));
   }
-  return (name) => {
-    if ('mark' in name) return isOurMark(name.mark);
-    if (excluded.some((cidr) => cidrContains(cidr, name.address))) return false;
-    return named.has(describeVirtual(name)) || addresses.has(name.address);
-  };
+  return named;
 }

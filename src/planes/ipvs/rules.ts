@@ -30,9 +30,13 @@ const FRONTEND = `${CHAIN}-FRONTEND`;
 const INSIDE = `${CHAIN}-INSIDE`;
 const OUTPUT = `${CHAIN}-OUTPUT`;
 const REFUSE = `${CHAIN}-REFUSE`;
+const SOURCES = `${CHAIN}-SOURCES`;
 
 /** Change it when the rules change in a way that their text does not tell. */
 const VERSION = 1;
+
+/** Of the loopback address; nothing is ever served there by way of translation. */
+const REFUSED_PORT = 1;
 
 const IS_NEW = '-m conntrack --ctstate NEW';
 const MASQUERADE = '-j MASQUERADE --random-fully';
@@ -69,7 +73,7 @@ export function familyRules(
     [
       FRONTEND,
       [
-        `${set('restricted')} ${setNot('allowed', 'dst,dst,src')} -j DROP`,
+        `${set('restricted')} ${setNot('allowed', 'dst,dst,src')} -j ${SOURCES}`,
         `${set('inside')} -m addrtype --src-type LOCAL -g ${INSIDE}`,
         ...(isLocal === undefined ? [] : [`${set('inside')} ${isLocal.yes} -g ${INSIDE}`]),
         `${set('silent')} -j DROP`,
@@ -77,6 +81,15 @@ export function familyRules(
         ...clusterMasquerade(settings, isLocal).map(
           (match) => `${set('cluster', 'dst')}${match} -j MARK --set-xmark ${bit}/${bit}`,
         ),
+      ],
+    ],
+    [
+      SOURCES,
+      [
+        // The address is among its own sources where these cover the node (select/source-ranges.ts), and whatever
+        // address the node's processes have.
+        `-m addrtype --src-type LOCAL ${set('allowed', 'dst,dst,dst')} -j RETURN`,
+        '-j DROP',
       ],
     ],
     [INSIDE, [`-j SET --map-set ${setName(family, 'inside')} dst,dst --map-mark`]],
@@ -101,12 +114,16 @@ export function familyRules(
         MASQUERADE,
       ],
     ],
+    // IPVS would answer for a virtual server that only drains, and with an ICMP error, which a socket that is about
+    // to connect does not take for an answer. A reset is; and only INPUT can send one.
+    [OUTPUT, [`-p tcp ${set('refused')} -j REDIRECT --to-ports ${REFUSED_PORT}`]],
   ]);
   const filter = new Map([
     [
       CHAIN,
       [
         `${set('refused')} -g ${REFUSE}`,
+        `-p tcp --dport ${REFUSED_PORT} -m conntrack --ctstate DNAT -g ${REFUSE}`,
         `${isIcmp} -j RETURN`,
         `${set('cluster', 'dst')} ${setNot('frontends')} -g ${REFUSE}`,
       ],
@@ -121,7 +138,10 @@ export function familyRules(
       ['PREROUTING', `${IS_NEW} -j ${CHAIN}`],
       ['OUTPUT', `${IS_NEW} -j ${OUTPUT}`],
     ]),
-    tableRules('nat', nat, [['POSTROUTING', `-m ipvs --ipvs -j ${CHAIN}`]]),
+    tableRules('nat', nat, [
+      ['POSTROUTING', `-m ipvs --ipvs -j ${CHAIN}`],
+      ['OUTPUT', `-m ipvs ! --ipvs -j ${OUTPUT}`],
+    ]),
     tableRules('filter', filter, [['INPUT', `${IS_NEW} -j ${CHAIN}`]]),
   ];
 }
@@ -142,16 +162,14 @@ interface LocalMatch {
 }
 
 function localMatch(local: LocalTraffic | undefined): LocalMatch | undefined {
-  switch (local?.kind) {
-    case 'cidr':
-      return { yes: `-s ${formatCidr(local.cidr)}`, no: `! -s ${formatCidr(local.cidr)}` };
-    case 'interface':
-      return { yes: `-i ${local.name}`, no: `! -i ${local.name}` };
-    case 'interfacePrefix':
-      return { yes: `-i ${local.prefix}+`, no: `! -i ${local.prefix}+` };
-    case undefined:
-      return undefined;
-  }
+  if (local === undefined) return undefined;
+  const match = sourceMatch(local);
+  return { yes: match, no: `! ${match}` };
+}
+
+function sourceMatch(local: LocalTraffic): string {
+  if (local.kind === 'cidr') return `-s ${formatCidr(local.cidr)}`;
+  return local.kind === 'interface' ? `-i ${local.name}` : `-i ${local.prefix}+`;
 }
 
 /** Which traffic to cluster IPs is masqueraded: matches, none of which means none. */

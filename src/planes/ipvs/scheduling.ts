@@ -23,9 +23,24 @@ const WEIGHTED: ReadonlyMap<string, string> = new Map([
 
 const FLAGS: ReadonlyMap<string, number> = new Map(Object.entries(SCHEDULER_FLAGS));
 
+/**
+ * A real server with weight 0 keeps its place in the tables of these while it drains: without the flag IPVS would
+ * refuse the clients it falls to.
+ */
+const FALLBACK: ReadonlyMap<string, number> = new Map([
+  ['sh', SCHEDULER_FLAGS['sh-fallback']],
+  ['mh', SCHEDULER_FLAGS['mh-fallback']],
+]);
+
+/** False for a scheduler that goes on choosing a real server with weight 0, and has no flag against it. */
+export function canDrain(scheduler: string): boolean {
+  return scheduler !== 'dh';
+}
+
 /** The scheduler of Services that ask for none. `mh` hashes ports as well, as kube-proxy has it. */
 export function defaultChoice(scheduler: string): Choice {
-  return { scheduler, schedulerFlags: scheduler === 'mh' ? SCHEDULER_FLAGS['mh-port'] : 0 };
+  const flags = scheduler === 'mh' ? SCHEDULER_FLAGS['mh-port'] : 0;
+  return { scheduler, schedulerFlags: flags | (FALLBACK.get(scheduler) ?? 0) };
 }
 
 /** Chooses for a Route: its own wish if the kernel grants it, else the default, with weights if it has any. */
@@ -87,7 +102,8 @@ export function markScheduling(
   affinitySeconds: number | undefined,
   has: HasScheduler,
 ): Scheduling {
-  const hashing = { scheduler: has('mh') ? 'mh' : 'sh', schedulerFlags: 0 };
+  const scheduler = has('mh') ? 'mh' : 'sh';
+  const hashing = { scheduler, schedulerFlags: FALLBACK.get(scheduler) ?? 0 };
   return scheduling(affinitySeconds === undefined ? choice : hashing, family, undefined);
 }
 
@@ -108,7 +124,10 @@ function wished({ name, flags }: Scheduler): ChosenScheduler {
   const unknown = flags.filter((flag) => !known.includes(flag));
   return {
     scheduler: name,
-    schedulerFlags: known.reduce((mask, flag) => mask | (FLAGS.get(flag) ?? 0), 0),
+    schedulerFlags: known.reduce(
+      (mask, flag) => mask | (FLAGS.get(flag) ?? 0),
+      FALLBACK.get(name) ?? 0,
+    ),
     notice:
       unknown.length === 0
         ? undefined

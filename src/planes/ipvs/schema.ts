@@ -1,12 +1,7 @@
 /** Names of everything the ipvs plane has in the kernel. */
 import { type Address, type Family, addressLength } from '../../core/ip.ts';
 import { formatElement } from '../../kernel/ipset/batch.ts';
-import type {
-  ElementInfo,
-  SetDefinition,
-  SetElement,
-  SetType,
-} from '../../kernel/ipset/sets.ts';
+import type { ElementInfo, SetDefinition, SetElement, SetType } from '../../kernel/ipset/sets.ts';
 
 /** Dummy link that has the addresses of Services; kube-proxy's name for it, which tools look for. */
 export const LINK = 'kube-ipvs0';

@@ -2,8 +2,9 @@
  * Virtual and real servers: what the kernel holds, what it is to hold, and the way from one to the other.
  *
  * A real server that is wanted no more gets no new connections (weight 0) and is deleted when its own have
- * ended or have lasted too long; so is a virtual server without wanted real servers. UDP flows do not end:
- * they are kept only to endpoints that still serve, and move at once otherwise.
+ * ended or have lasted too long. UDP flows do not end: they are kept only to endpoints that still serve, and move
+ * at once otherwise. A virtual server without real servers is deleted: IPVS would answer for it, with ICMP errors
+ * that are rate limited, where a rule refuses TCP with a reset.
  */
 import type { IpvsBatch } from '../../kernel/ipvs/batch.ts';
 import {
@@ -49,6 +50,8 @@ interface HeldServer {
 
 /** Where commands go: those that give connections a place before those that take one away. */
 export interface ServerSink {
+  /** New virtual servers: all others wait until it is known that nobody else has them. */
+  readonly fresh: IpvsBatch;
   readonly first: IpvsBatch;
   readonly last: IpvsBatch;
   /** Told of each difference: the server, and what was wrong with it. */
@@ -87,6 +90,12 @@ export class Servers {
     return this.#held.has(key);
   }
 
+  /** It turned out to be somebody else's. */
+  disown(key: string): void {
+    this.#held.delete(key);
+    this.#draining.delete(key);
+  }
+
   /** Takes what the kernel has for what is there, in place of what was known. */
   adopt(found: Iterable<FoundServer>): void {
     const before = new Map(this.#held);
@@ -99,7 +108,7 @@ export class Servers {
         name,
         scheduling,
         reals: new Map(realServers.map((real) => [keyOf(real), plain(real)])),
-        leaving: known?.leaving ?? new Map(),
+        leaving: known?.leaving ?? new Map<string, number>(),
         drainMs: known?.drainMs ?? 0,
         isUdp: known?.isUdp ?? ('protocol' in name && name.protocol === 'UDP'),
       });
@@ -153,12 +162,7 @@ export class Servers {
     return this.#close(key, held, batch);
   }
 
-  #settleOne(
-    key: string,
-    sink: ServerSink,
-    now: number,
-    drainMs: number,
-  ): ServerFate | undefined {
+  #settleOne(key: string, sink: ServerSink, now: number, drainMs: number): ServerFate | undefined {
     const wanted = this.#wanted.get(key);
     let held = this.#held.get(key);
     if (wanted === undefined) {
@@ -168,8 +172,9 @@ export class Servers {
     }
     const { name, scheduling, reals } = wanted;
     if (held === undefined) {
+      if (reals.size === 0) return { name, state: 'wanted' };
       sink.note(`virtual server ${key} was missing`);
-      sink.first.addVirtual(name, scheduling);
+      sink.fresh.addVirtual(name, scheduling);
       held = { name, scheduling, reals: new Map(), leaving: new Map(), drainMs: 0, isUdp: false };
       this.#held.set(key, held);
     } else if (!isSameScheduling(held.scheduling, scheduling)) {
@@ -218,16 +223,17 @@ export class Servers {
     }
   }
 
-  /** Deletes a virtual server that nobody wants and nobody uses, and says what became of it. */
+  /** Deletes a virtual server without real servers, and says what became of one that nobody wants. */
   #close(key: string, held: HeldServer, batch: IpvsBatch): ServerFate | undefined {
     if (held.leaving.size === 0) this.#draining.delete(key);
     else this.#draining.add(key);
+    const { name, reals } = held;
+    if (reals.size === 0) {
+      batch.deleteVirtual(name);
+      this.#held.delete(key);
+    }
     if (this.#wanted.has(key)) return undefined;
-    const { name } = held;
-    if (held.reals.size > 0) return { name, state: 'draining' };
-    batch.deleteVirtual(name);
-    this.#held.delete(key);
-    return { name, state: 'gone' };
+    return { name, state: reals.size > 0 ? 'draining' : 'gone' };
   }
 }
 

@@ -17,6 +17,25 @@ function errorName(error: NodeJS.ErrnoException): ProbeError {
   return name;
 }
 
+/**
+ * Source ports of probes: used in turn, because a port that comes back soon may find the flow it was part of. For
+ * IPVS also connections of one port to different virtual addresses are the same once they lead to one server.
+ */
+const ports = { first: 33_000, count: 32_000 } as const;
+
+function portsInTurn(): () => number {
+  let used = 0;
+  return () => ports.first + (used++ % ports.count);
+}
+
+const nextTcpPort = portsInTurn();
+const nextUdpPort = portsInTurn();
+
+/** Calls after so long, but not before what has arrived by then was read: on a busy machine timers come first. */
+function afterAnswers(ms: number, act: () => void): NodeJS.Timeout {
+  return setTimeout(() => setImmediate(act), ms);
+}
+
 /** Opens a TCP connection and waits for the server's greeting; the caller owns the socket, also on a failure. */
 export function greet(params: ProbeParams): {
   readonly socket: Socket;
@@ -28,11 +47,11 @@ export function greet(params: ProbeParams): {
     port: params.port,
     noDelay: true,
     ...(params.sourceAddress === undefined ? {} : { localAddress: params.sourceAddress }),
-    ...(params.sourcePort === undefined ? {} : { localPort: params.sourcePort }),
+    localPort: params.sourcePort ?? nextTcpPort(),
   });
-  const timer = setTimeout(() => {
+  const timer = afterAnswers(params.timeoutMs, () => {
     resolve('timeout');
-  }, params.timeoutMs);
+  });
   socket.on('error', (error) => {
     try {
       resolve(errorName(error));
@@ -66,14 +85,6 @@ async function probeTcp(params: ProbeParams): Promise<Greeting | ProbeError> {
   }
 }
 
-/** Source ports of UDP probes: used in turn, because a port that comes back soon may find the flow it was part of. */
-const udpPorts = { first: 33_000, count: 32_000 } as const;
-let udpProbes = 0;
-
-function nextUdpPort(): number {
-  return udpPorts.first + (udpProbes++ % udpPorts.count);
-}
-
 async function probeUdp(params: ProbeParams): Promise<Greeting | ProbeError> {
   const socket = createSocket(isIPv6(params.address) ? 'udp6' : 'udp4');
   const { promise, resolve, reject } = Promise.withResolvers<Greeting | ProbeError>();
@@ -90,9 +101,9 @@ async function probeUdp(params: ProbeParams): Promise<Greeting | ProbeError> {
   socket.on('message', (data) => {
     resolve(JSON.parse(data.toString()) as Greeting);
   });
-  const timer = setTimeout(() => {
+  const timer = afterAnswers(params.timeoutMs, () => {
     resolve('timeout');
-  }, params.timeoutMs);
+  });
   socket.bind(params.sourcePort ?? nextUdpPort(), params.sourceAddress, () => {
     // Only a connected socket learns of ICMP errors.
     socket.connect(params.port, params.address, (error?: Error) => {

@@ -47,7 +47,7 @@ function missingTools(tools: readonly string[]): string | undefined {
 
 for (const plane of planes) {
   const missing = missingTools(plane.tools);
-  describe(`${plane.name} conformance`, { skip: labReason() ?? false }, () => {
+  describe(`${plane.name} conformance`, { skip: plane.reason() ?? labReason() ?? false }, () => {
     let lab: Lab;
     let world: World;
     let number = 0;

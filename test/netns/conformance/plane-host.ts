@@ -5,6 +5,7 @@
  *     node plane-host.ts PLANE
  */
 import { networkInterfaces } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { SYSTEM_CLOCK } from '../../../src/agent/clock.ts';
 import { describeNode, type NodeDescription } from '../../../src/agent/node.ts';
 import { Planner } from '../../../src/agent/planner.ts';
@@ -27,7 +28,8 @@ import { planeNamed } from './planes.ts';
 
 const mode = process.argv[2] ?? '';
 const io = openKernelIo();
-const plane = planeNamed(mode).openPlane(io);
+const subject = planeNamed(mode);
+const plane = subject.openPlane(io);
 const conntrack = Conntrack.open(io);
 const planner = new Planner(
   { name: '', zone: undefined, primaryAddresses: [], nodePortAddresses: [] },
@@ -82,6 +84,7 @@ function* allRoutes(): Iterable<Route> {
 
 async function apply(changes: readonly RouteChange[]): Promise<WriteReport> {
   const report = await plane.apply(changes);
+  await sleep(subject.settleMs);
   await conntrack.deleteStaleUdp(staleUdpFlows(changes));
   return report;
 }
@@ -98,6 +101,7 @@ serveCalls<HostCalls>({
     return report;
   },
   change: async ({ remove, set }) => {
+    await plane.tend();
     for (const object of remove) accept('remove', object);
     for (const object of set) accept('set', object);
     const { changes } = await planner.plan(SYSTEM_CLOCK);
@@ -107,6 +111,9 @@ serveCalls<HostCalls>({
   disturbed: () => plane.disturbed(),
   verify: () => plane.verify(),
   inspect: () => plane.inspect(),
-  counters: () => plane.counters(),
+  counters: async () => {
+    await sleep(subject.countersLagMs);
+    return plane.counters();
+  },
   remove: () => plane.remove(),
 });

@@ -1,8 +1,11 @@
 /** The data planes of the suite: how to open each, what it cannot do, and how its kernel objects can be tampered with. */
+import { existsSync } from 'node:fs';
 import type { KernelIo } from '../../../src/kernel/io.ts';
+import { openIpvsPlane } from '../../../src/planes/ipvs/plane.ts';
 import { openNftablesPlane } from '../../../src/planes/nftables/plane.ts';
 import type { DataPlane } from '../../../src/planes/plane.ts';
 import type { Family } from '../../../src/core/ip.ts';
+import { skipOutsideUml } from '../../lab/uml/inside.ts';
 
 /** A shell script to be run on the node. */
 type Script = (family: Family, clusterIP: string) => string;
@@ -11,6 +14,8 @@ type Script = (family: Family, clusterIP: string) => string;
 interface Tampering {
   readonly name: string;
   readonly script: Script;
+  /** It ends connections, and no repair brings them back. */
+  readonly endsConnections?: true;
   /** The report of the damage names this cluster IP. */
   readonly namesClusterIP?: true;
 }
@@ -18,6 +23,14 @@ interface Tampering {
 export interface PlaneUnderTest {
   readonly name: string;
   readonly openPlane: (io: KernelIo) => DataPlane;
+  /** Why this machine's kernel has nothing of it, so that all cases are skipped; `undefined` if it has. */
+  readonly reason: () => string | undefined;
+  /** Whether `disturbed()` hears of damage; otherwise only `verify()` finds it. */
+  readonly hearsOfDamage: boolean;
+  /** How long the kernel goes on with a change after it has taken it. */
+  readonly settleMs: number;
+  /** How far its counters are behind. */
+  readonly countersLagMs: number;
   /** Cases it cannot pass, by name, each with the reason why. */
   readonly skips: Readonly<Record<string, string>>;
   /** Commands that the scripts below call. */
@@ -29,13 +42,30 @@ export interface PlaneUnderTest {
   readonly tampering: readonly Tampering[];
 }
 
+const isUml = skipOutsideUml === false;
+
 const nftTable = (family: Family): string => (family === 'IPv4' ? 'ip' : 'ip6');
+
+const iptables = (family: Family): string => (family === 'IPv4' ? 'iptables' : 'ip6tables');
+const onIp = (family: Family, address: string): string =>
+  family === 'IPv4' ? address : `[${address}]`;
+/** A virtual server of others, and its real server. */
+const theirs = (family: Family): string =>
+  onIp(family, family === 'IPv4' ? '10.97.0.1' : 'fd97::1');
+const theirServer = (family: Family): string =>
+  onIp(family, family === 'IPv4' ? '10.244.1.10' : 'fd00:244:1::10');
+/** All rules of iptables and ip6tables, without numbers of packets and times. */
+const saveRules = "{ iptables-save; ip6tables-save; } | sed -e '/^#/d' -e 's/ \\[[0-9:]*\\]$//'";
 
 /** Every plane there is. */
 export const planes: readonly PlaneUnderTest[] = [
   {
     name: 'nftables',
     openPlane: openNftablesPlane,
+    reason: () => (isUml ? 'the kernel of user-mode Linux has no nftables for IP' : undefined),
+    hearsOfDamage: true,
+    settleMs: 0,
+    countersLagMs: 0,
     skips: {},
     tools: ['nft'],
     dump: 'nft list ruleset',
@@ -88,6 +118,115 @@ END`,
       {
         name: 'a rule is added in front',
         script: (family) => `nft insert rule ${nftTable(family)} switchyard services drop`,
+      },
+    ],
+  },
+  {
+    name: 'ipvs',
+    openPlane: (io) =>
+      openIpvsPlane(io, {
+        scheduler: 'rr',
+        excludeCidrs: [],
+        strictArp: false,
+        tcpMs: 0,
+        tcpFinMs: 0,
+        udpMs: 0,
+        masqueradeBit: 14,
+        bindMode: 'route',
+        drainMs: 30_000,
+      }),
+    reason: () =>
+      existsSync('/proc/net/ip_vs') ? undefined : 'this kernel has no IPVS (no /proc/net/ip_vs)',
+    hearsOfDamage: false,
+    // Flows to a deleted real server are ended a tick later (ip_vs_expire_nodest_conn_flush()).
+    settleMs: 30,
+    // Estimators add up every two seconds (ip_vs_est.c).
+    countersLagMs: 2200,
+    skips: {
+      'nft lists the rules readably, and takes back what it listed':
+        'this is about what nftables mode makes',
+      'two clients and two ports choose independently':
+        'the scheduler rr of every virtual server begins with the same real server',
+      'affinity lasts as long as connections keep coming, and ends after its timeout':
+        'IPVS keeps a client as long as it remembers a connection of it: up to two minutes after its end',
+      'counting is switched on and off without disturbing connections':
+        'IPVS counts for every virtual server, from when that is made',
+    },
+    tools: ['ipvsadm', 'ipset', 'iptables', 'ip6tables'],
+    dump: [
+      'ipvsadm -Sn | sort',
+      'ipset save -sorted | sed "s/ bucketsize.*//"',
+      'ip -o link show | sed "s/^[0-9]*: //"',
+      'ip route show table local',
+      'ip -6 route show table local',
+      saveRules,
+    ].join('\n'),
+    foreign: {
+      add: (family) => `
+        ipvsadm -A -t ${theirs(family)}:80 -s wlc
+        ipvsadm -a -t ${theirs(family)}:80 -r ${theirServer(family)}:8080 -m -w 3
+        ipvsadm -A -f 7 ${family === 'IPv4' ? '' : '-6'} -s rr
+        ipset create theirs hash:ip,port family ${family === 'IPv4' ? 'inet' : 'inet6'}
+        ip link add theirs0 type dummy
+        ${iptables(family)} -N THEIRS
+        ${iptables(family)} -A THEIRS -m set --match-set theirs dst,dst -j DROP
+        ${iptables(family)} -I INPUT -j THEIRS
+        ${iptables(family)} -t nat -A POSTROUTING -p tcp --dport 7777 -j RETURN`,
+      list: (family) => `
+        ipvsadm -Sn | grep -F -e '${theirs(family)}' -e ' -f 7 '
+        ipset save theirs
+        ip link show theirs0
+        ${saveRules} | grep -e THEIRS -e 'dport 7777 '`,
+      remove: (family) => `
+        ${iptables(family)} -t nat -D POSTROUTING -p tcp --dport 7777 -j RETURN
+        ${iptables(family)} -D INPUT -j THEIRS
+        ${iptables(family)} -F THEIRS
+        ${iptables(family)} -X THEIRS
+        ip link del theirs0
+        ipset destroy theirs
+        ipvsadm -D -f 7 ${family === 'IPv4' ? '' : '-6'}
+        ipvsadm -D -t ${theirs(family)}:80`,
+    },
+    tampering: [
+      {
+        name: 'a virtual server is deleted',
+        endsConnections: true,
+        script: (family, clusterIP) => `ipvsadm -D -t ${onIp(family, clusterIP)}:80`,
+        namesClusterIP: true,
+      },
+      {
+        name: 'every virtual server is deleted',
+        endsConnections: true,
+        script: () => 'ipvsadm -C',
+      },
+      {
+        name: 'the weight of a real server is changed',
+        script: (family, clusterIP) => `
+          server=$(ipvsadm -Sn | grep -F -e '-a -t ${onIp(family, clusterIP)}:80 ' | head -1)
+          ipvsadm -e $(echo "$server" | cut -d' ' -f2-5) -m -w 0`,
+        namesClusterIP: true,
+      },
+      {
+        name: 'the scheduler of a virtual server is changed',
+        script: (family, clusterIP) => `ipvsadm -E -t ${onIp(family, clusterIP)}:80 -s sh`,
+        namesClusterIP: true,
+      },
+      {
+        name: 'the sets are emptied',
+        script: () => 'ipset flush',
+      },
+      {
+        name: 'the link is deleted',
+        script: () => 'ip link del kube-ipvs0',
+        namesClusterIP: true,
+      },
+      {
+        name: 'rules are flushed',
+        script: (family) => `${iptables(family)} -t mangle -F`,
+      },
+      {
+        name: 'a rule is added in front',
+        script: (family) => `${iptables(family)} -t mangle -I SWY-IPVS -j DROP`,
       },
     ],
   },

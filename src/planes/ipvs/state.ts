@@ -1,0 +1,303 @@
+/**
+ * What the plane wants in the kernel and what it knows to be there: the plans of all Routes, and for each kind of
+ * kernel object the difference. Does no I/O.
+ */
+import { type Address, type Family, cidrContains, familyOf } from '../../core/ip.ts';
+import type { Route, RouteKey } from '../../core/route.ts';
+import { type VirtualName, describeVirtual } from '../../kernel/ipvs/servers.ts';
+import type { Link } from '../../kernel/rtnetlink/socket.ts';
+import type { ChangeBatches } from './changes.ts';
+import { Marks } from './marks.ts';
+import { Mirror } from './mirror.ts';
+import type { IpvsOptions } from './options.ts';
+import { type PlanContext, type RoutePlan, planRoute } from './plan.ts';
+import type { BoundAddress } from './read.ts';
+import type { ReportBuilder } from './report.ts';
+import { namedServers } from './read.ts';
+import { LINK, type SetEntry, entryKey, isSameEntry } from './schema.ts';
+import { type Choice, defaultChoice } from './scheduling.ts';
+import { type FoundServer, type ServerFate, type ServerSink, Servers } from './servers.ts';
+
+/** What holds the place of a virtual server that nobody wants any more, until it is gone. */
+interface Remnant {
+  readonly entries: readonly SetEntry[];
+  readonly address: BoundAddress | undefined;
+}
+
+/** What was read of sets and links. */
+export interface FoundBase {
+  readonly entries: ReadonlyMap<Family, readonly SetEntry[]>;
+  readonly bound: readonly BoundAddress[];
+}
+
+/** From opening the plane to closing it, or to opening it again. */
+export class PlaneState {
+  /** The scheduler of Services that ask for none. */
+  readonly byDefault: Choice;
+  /** Whether the kernel has a scheduler, for those that were looked for. */
+  readonly schedulers = new Map<string, boolean>();
+  readonly plans = new Map<RouteKey, RoutePlan>();
+  readonly servers = new Servers();
+  readonly marks: Marks;
+  /** Addresses that the node has without us. */
+  nodeAddresses: ReadonlySet<Address> = new Set();
+  readonly #options: IpvsOptions;
+  readonly #entries: ReadonlyMap<Family, Mirror<SetEntry>>;
+  readonly #addresses = new Mirror<BoundAddress>(() => true);
+  readonly #remnants = new Map<string, Remnant>();
+  readonly #context: PlanContext;
+  /** Virtual servers of others. */
+  #foreign: ReadonlySet<string> = new Set();
+  /** Those among them whose frontends our sets already named when that was found out. */
+  #refused = new Set<string>();
+  /** Marks that frontends had in the kernel when it was read. */
+  #foundMarks: ReadonlyMap<string, number> = new Map();
+
+  constructor(families: readonly Family[], options: IpvsOptions) {
+    this.#options = options;
+    this.byDefault = defaultChoice(options.scheduler);
+    this.marks = new Marks(2 ** options.masqueradeBit);
+    this.#entries = new Map(families.map((family) => [family, new Mirror(isSameEntry)]));
+    this.#context = {
+      byDefault: this.byDefault,
+      drainMs: options.drainMs,
+      has: (name) => name === options.scheduler || this.schedulers.get(name) === true,
+      isNodeAddress: (address) => this.nodeAddresses.has(address),
+      isForeign: (key) => this.#foreign.has(key),
+      markOf: (route) => this.marks.assign(route.key, this.#foundMarkOf(route)),
+    };
+  }
+
+  /** True for families that are programmed. */
+  has(family: Family): boolean {
+    return this.#entries.has(family);
+  }
+
+  /** True when a Route has an address of which it is not known whether the node has it anyway. */
+  hasNewExternalAddress({ frontends }: Route): boolean {
+    return frontends.some(
+      ({ kind, address }) =>
+        (kind === 'externalIP' || kind === 'loadBalancer') &&
+        !this.nodeAddresses.has(address) &&
+        !this.#addresses.holds(addressKey(this.#binding(address))),
+    );
+  }
+
+  /** Makes a plan and wants what it says. Call {@link drop} before, if the Route has one. */
+  plan(route: Route): void {
+    const plan = planRoute(route, this.#context);
+    this.plans.set(route.key, plan);
+    const entries = this.#entries.get(route.family);
+    for (const entry of plan.entries) entries?.retain(entryKey(entry), entry);
+    for (const address of plan.addresses) {
+      const bound = this.#binding(address);
+      this.#addresses.retain(addressKey(bound), bound);
+    }
+    let isMarked = false;
+    for (const [key, server] of plan.servers) {
+      this.servers.want(key, server);
+      isMarked ||= 'mark' in server.name;
+    }
+    if (!isMarked) this.marks.release(route.key);
+  }
+
+  /** Wants nothing for a Route any more. */
+  drop(key: RouteKey): void {
+    const plan = this.plans.get(key);
+    if (plan === undefined) return;
+    this.plans.delete(key);
+    const entries = this.#entries.get(plan.route.family);
+    for (const entry of plan.entries) entries?.release(entryKey(entry));
+    for (const address of plan.addresses)
+      this.#addresses.release(addressKey(this.#binding(address)));
+    for (const [server, wanted] of plan.servers) this.servers.unwant(server, wanted);
+  }
+
+  /** The Route is gone for good. */
+  forget(key: RouteKey): void {
+    this.marks.release(key);
+  }
+
+  /** Takes what was read for what is there. */
+  adoptBase({ entries, bound }: FoundBase): void {
+    for (const [family, found] of entries) {
+      this.#entries.get(family)?.adopt(found.map((entry) => [entryKey(entry), entry]));
+    }
+    const ours = bound.filter(({ address }) => this.has(familyOf(address)));
+    this.#addresses.adopt(ours.map((each) => [addressKey(each), each]));
+    this.#foundMarks = marksIn([...entries.values()].flat());
+  }
+
+  /**
+   * Tells virtual servers that are ours from others.
+   *
+   * Ours are those that our sets name, those of our marks, those made by this process, and what a Route wants if
+   * its address is bound by us (then our sets were damaged) or kube-proxy served it (then it is taken over).
+   */
+  ownership(
+    { entries, bound }: FoundBase,
+    routes: readonly Route[] | undefined,
+    isTakenOver: boolean,
+  ): (name: VirtualName) => 'ours' | 'foreign' | 'excluded' {
+    const named = namedServers([...entries.values()].flat());
+    const addresses = new Set(bound.map(({ address }) => address));
+    const all = routes ?? [...this.plans.values()].map(({ route }) => route);
+    const wanted = new Set(all.flatMap(frontendKeys));
+    const { excludeCidrs } = this.#options;
+    return (name) => {
+      const key = describeVirtual(name);
+      if (this.#refused.has(key)) return 'foreign';
+      if (this.servers.holds(key)) return 'ours';
+      if ('mark' in name) {
+        return this.marks.isOurs(name.mark) && name.mark !== this.marks.spare ? 'ours' : 'foreign';
+      }
+      if (wanted.has(key)) {
+        const isOurs = named.has(key) || isTakenOver || addresses.has(name.address);
+        return isOurs ? 'ours' : 'foreign';
+      }
+      if (excludeCidrs.some((cidr) => cidrContains(cidr, name.address))) return 'excluded';
+      return named.has(key) ? 'ours' : 'foreign';
+    };
+  }
+
+  /** Takes virtual servers that were read for what is there. */
+  adoptServers(found: readonly FoundServer[], foreign: ReadonlySet<string>): void {
+    this.#refused = this.#refused.intersection(foreign);
+    this.servers.adopt(found);
+    for (const { name } of found) if ('mark' in name) this.marks.take(name.mark);
+    for (const [key, remnant] of this.#remnants) {
+      if (!this.servers.holds(key)) this.#release(key, remnant);
+    }
+    const changed = foreign.symmetricDifference(this.#foreign);
+    this.#foreign = foreign;
+    this.#planAgain(
+      (plan) => changed.size > 0 && frontendKeys(plan.route).some((key) => changed.has(key)),
+    );
+    this.#planAgain((plan) => this.#isBoundWrongly(plan));
+  }
+
+  /** It turned out that somebody else has these virtual servers. */
+  disown(foreign: readonly string[]): void {
+    for (const key of foreign) {
+      this.servers.disown(key);
+      this.#refused.add(key);
+    }
+  }
+
+  /**
+   * Puts what differs into the batches and takes it for written.
+   * @param more May add to it, and says what became of which virtual server.
+   */
+  settle(
+    batches: ChangeBatches,
+    link: Link,
+    report: ReportBuilder,
+    now: number,
+    more?: (sink: ServerSink) => readonly ServerFate[],
+  ): void {
+    const sink: ServerSink = {
+      fresh: batches.serversFresh,
+      first: batches.serversFirst,
+      last: batches.serversLast,
+      note: (what) => {
+        report.note(what);
+      },
+    };
+    const fates = this.servers.settle(sink, now, this.#options.drainMs);
+    for (const fate of [...fates, ...(more?.(sink) ?? [])]) this.#follow(fate);
+    for (const [family, entries] of this.#entries) {
+      const changes = entries.settle();
+      const noteEntry = (entry: SetEntry, what: string): void => {
+        report.note(`${family} set ${entryKey(entry)} ${what}`);
+      };
+      for (const entry of changes.added) noteEntry(entry, 'was missing or wrong');
+      for (const entry of changes.deleted) noteEntry(entry, 'was not ours');
+      batches.addEntries(family, changes);
+    }
+    const changes = this.#addresses.settle();
+    for (const { address } of changes.added) report.note(`${LINK}: ${address} was missing`);
+    for (const { address } of changes.deleted) report.note(`${LINK}: ${address} was not ours`);
+    batches.addAddresses(link, changes);
+  }
+
+  /** Keeps, as long as a virtual server drains, what tells it as ours and lets its packets in. */
+  #follow({ name, state }: ServerFate): void {
+    const key = describeVirtual(name);
+    const remnant = this.#remnants.get(key);
+    if (state !== 'draining') {
+      if (remnant !== undefined) this.#release(key, remnant);
+      if (state === 'gone' && 'mark' in name) this.marks.free(name.mark);
+      return;
+    }
+    if (remnant !== undefined || 'mark' in name) return;
+    const { address: ip, protocol, port } = name;
+    const bound = this.#binding(ip);
+    const isBound = this.#addresses.holds(addressKey(bound));
+    const element = { ip, protocol, port };
+    const entries: readonly SetEntry[] = [
+      { role: 'draining', element },
+      // New connections: refused, unless the address has no Service any more and is silent altogether.
+      { role: 'refused', element },
+      ...(isBound ? [{ role: 'other', element: { ip } } as const] : []),
+    ];
+    for (const entry of entries) this.#entries.get(familyOf(ip))?.retain(entryKey(entry), entry);
+    if (isBound) this.#addresses.retain(addressKey(bound), bound);
+    this.#remnants.set(key, { entries, address: isBound ? bound : undefined });
+  }
+
+  #release(key: string, { entries, address }: Remnant): void {
+    this.#remnants.delete(key);
+    for (const entry of entries) {
+      this.#entries.get(familyOf(entry.element.ip))?.release(entryKey(entry));
+    }
+    if (address !== undefined) this.#addresses.release(addressKey(address));
+  }
+
+  /** Makes some plans again, because what they depend on has changed. */
+  #planAgain(isAffected: (plan: RoutePlan) => boolean): void {
+    const affected = [...this.plans.values()].filter(isAffected);
+    for (const { route } of affected) {
+      this.drop(route.key);
+      this.plan(route);
+    }
+  }
+
+  /** True where an address became the node's own, or is so no more. */
+  #isBoundWrongly({ route, addresses }: RoutePlan): boolean {
+    const bound = new Set(addresses);
+    return route.frontends.some(
+      ({ kind, address }) =>
+        kind !== 'nodePort' && bound.has(address) === this.nodeAddresses.has(address),
+    );
+  }
+
+  #foundMarkOf({ frontends, protocol }: Route): number | undefined {
+    for (const { address, port } of frontends) {
+      const mark = this.#foundMarks.get(describeVirtual({ protocol, address, port }));
+      if (mark !== undefined) return mark;
+    }
+    return undefined;
+  }
+
+  #binding(address: Address): BoundAddress {
+    return { address, by: this.#options.bindMode };
+  }
+}
+
+function addressKey({ address, by }: BoundAddress): string {
+  return `${by} ${address}`;
+}
+
+function frontendKeys({ frontends, protocol }: Route): readonly string[] {
+  return frontends.map(({ address, port }) => describeVirtual({ protocol, address, port }));
+}
+
+function marksIn(entries: readonly SetEntry[]): ReadonlyMap<string, number> {
+  const marks = new Map<string, number>();
+  for (const { role, element } of entries) {
+    if (role !== 'inside' || !('port' in element) || element.mark === undefined) continue;
+    const { ip: address, protocol, port } = element;
+    marks.set(describeVirtual({ protocol, address, port }), element.mark);
+  }
+  return marks;
+}

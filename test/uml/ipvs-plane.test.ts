@@ -1,0 +1,131 @@
+/** What the ipvs plane leaves to others, and what it leaves behind for itself. */
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Route } from '../../src/core/route.ts';
+import { Lab } from '../lab/lab.ts';
+import { servers, type HostName } from '../lab/topology.ts';
+import { skipOutsideUml } from '../lab/uml/inside.ts';
+import { place } from '../netns/conformance/place.ts';
+import { planeNamed } from '../netns/conformance/planes.ts';
+import { World } from '../netns/conformance/world.ts';
+import { address } from './kernel/helpers.ts';
+
+type Pod = 'pod-a' | 'pod-b' | 'pod-c' | 'pod-d';
+type Weights = Readonly<Partial<Record<Pod, number>>>;
+
+const service = 'shop/web';
+
+describe('the ipvs plane', { skip: skipOutsideUml }, () => {
+  let lab: Lab;
+  let world: World;
+  let cases = 0;
+  let vip = '';
+
+  before(async () => {
+    lab = await Lab.open();
+    world = await World.open(lab, planeNamed('ipvs'));
+  });
+  after(async () => {
+    await world.close();
+    await lab.close();
+  });
+
+  /** A Route of the case's own address, with these pods and weights. */
+  function routeTo(weights: Weights, fields: Partial<Route> = {}): Route {
+    const target = {
+      kind: 'endpoints',
+      endpoints: Object.entries(weights).map(([name, weight]) => ({
+        address: address(servers[name as Pod].address.IPv4),
+        port: 8080,
+        local: name === 'pod-a' || name === 'pod-b',
+        weight,
+      })),
+    } as const;
+    return {
+      key: `${service}:http/TCP/IPv4`,
+      service,
+      label: `${service}:http`,
+      family: 'IPv4',
+      protocol: 'TCP',
+      frontends: [{ kind: 'clusterIP', address: address(vip), port: 80 }],
+      internal: target,
+      external: target,
+      externalFromInside: undefined,
+      masqueradeExternal: true,
+      affinitySeconds: undefined,
+      scheduler: undefined,
+      drainSeconds: undefined,
+      allowedSources: undefined,
+      serving: [],
+      ...fields,
+    };
+  }
+
+  /** Does something with an address that no other case has, and takes its Route away again. */
+  async function withOwnAddress(act: () => Promise<void>): Promise<void> {
+    vip = place('IPv4', 200 + (cases += 1)).clusterIP();
+    try {
+      await act();
+    } finally {
+      await world.routes(service, []);
+    }
+  }
+
+  /** How often each pod answered, with connections that end before the next one starts. */
+  async function probe(count: number, from: HostName = 'client'): Promise<Weights> {
+    return world.count(from, 'TCP', [vip, 80], { count });
+  }
+
+  test('a crash while a Service that is gone drains leaves its connections, and nothing else', () =>
+    withOwnAddress(async () => {
+      await world.routes(service, [routeTo({ 'pod-a': 1 }, { drainSeconds: 600 })]);
+      const kept = await world.connect('client', [vip, 80]);
+      await world.crash();
+      await world.recover();
+      assert.equal(await kept.echoes('after the restart'), true);
+      await world.expect([{ from: 'client', over: 'TCP', to: [vip, 80], fails: 'timeout' }]);
+      assert.deepEqual((await world.verify()).drift, []);
+      assert.match(world.shell('node', 'ipset save'), new RegExp(`draining ${vip},tcp:80`));
+      await kept.close();
+    }));
+
+  describe('leaves virtual servers of others alone:', () => {
+    test('one on a frontend of a Service is told, and gives way to the Service when it goes', () =>
+      withOwnAddress(async () => {
+        world.shell(
+          'node',
+          `ipvsadm -A -t ${vip}:80 -s sh; ipvsadm -a -t ${vip}:80 -r 10.244.1.11:8080 -m`,
+        );
+        const theirs = (): string => world.shell('node', `ipvsadm -Sn | grep -F ' ${vip}:80 '`);
+        const listed = theirs();
+        const { notices } = await world.routes(service, [routeTo({ 'pod-a': 1 })]);
+        assert.match(notices.map(({ text }) => text).join(), /not ours has TCP .*left alone/);
+        assert.equal(theirs(), listed);
+        assert.deepEqual(await probe(3), { 'pod-b': 3 });
+        assert.deepEqual((await world.verify()).drift, []);
+        await world.routes(service, []);
+        assert.equal(theirs(), listed, 'also when the Service goes');
+        await world.routes(service, [routeTo({ 'pod-a': 1 })]);
+        world.shell('node', `ipvsadm -D -t ${vip}:80`);
+        await world.verify();
+        await sleep(50);
+        assert.deepEqual(await probe(3), { 'pod-a': 3 });
+      }));
+
+    test('one on another port of an external IP survives changes and a restart', () =>
+      withOwnAddress(async () => {
+        const frontends = [{ kind: 'externalIP', address: address(vip), port: 80 }] as const;
+        world.shell('node', `ipvsadm -A -t ${vip}:81 -s sh`);
+        const theirs = (): string => world.shell('node', `ipvsadm -Ln -t ${vip}:81`);
+        const listed = theirs();
+        await world.routes(service, [routeTo({ 'pod-a': 1 }, { frontends })]);
+        await world.verify();
+        await world.crash();
+        await world.recover();
+        await world.verify();
+        assert.equal(theirs(), listed);
+        world.shell('node', `ipvsadm -D -t ${vip}:81`);
+      }));
+  });
+});
