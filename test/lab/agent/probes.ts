@@ -1,4 +1,5 @@
 /** Probes of a lab host: one socket, one question, one answer or the reason why none came. */
+import { existsSync } from 'node:fs';
 import { createSocket } from 'node:dgram';
 import { connect, isIPv6, type Socket } from 'node:net';
 import type { Greeting, L4, ProbeError, ProbeParams, ProbeResult } from './calls.ts';
@@ -17,10 +18,7 @@ function errorName(error: NodeJS.ErrnoException): ProbeError {
   return name;
 }
 
-/**
- * Source ports of probes: used in turn, because a port that comes back soon may find the flow it was part of. For
- * IPVS also connections of one port to different virtual addresses are the same once they lead to one server.
- */
+/** Source ports of probes: used in turn, because a port that comes back soon may find the flow it was part of. */
 const ports = { first: 33_000, count: 32_000 } as const;
 
 function portsInTurn(): () => number {
@@ -28,8 +26,16 @@ function portsInTurn(): () => number {
   return () => ports.first + (used++ % ports.count);
 }
 
-const nextTcpPort = portsInTurn();
+/**
+ * For IPVS connections of one port to different virtual addresses are the same once they lead to one server. Elsewhere
+ * the kernel chooses better: it knows which ports other processes have used lately.
+ */
+const nextTcpPort = existsSync('/proc/net/ip_vs') ? portsInTurn() : () => undefined;
 const nextUdpPort = portsInTurn();
+
+function localPort(port: number | undefined): { readonly localPort?: number } {
+  return port === undefined ? {} : { localPort: port };
+}
 
 /** Calls after so long, but not before what has arrived by then was read: on a busy machine timers come first. */
 function afterAnswers(ms: number, act: () => void): NodeJS.Timeout {
@@ -47,7 +53,7 @@ export function greet(params: ProbeParams): {
     port: params.port,
     noDelay: true,
     ...(params.sourceAddress === undefined ? {} : { localAddress: params.sourceAddress }),
-    localPort: params.sourcePort ?? nextTcpPort(),
+    ...localPort(params.sourcePort ?? nextTcpPort()),
   });
   const timer = afterAnswers(params.timeoutMs, () => {
     resolve('timeout');
