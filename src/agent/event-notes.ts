@@ -1,5 +1,5 @@
 /** What the proxy writes to the API as Events, for `kubectl describe node` and `kubectl events`. */
-import type { ObjectKey } from '../core/model.ts';
+import { type ObjectKey, splitKey } from '../core/model.ts';
 import type { EventNote } from '../kube/event.ts';
 
 /** Takes Events; does nothing where there is no API server. */
@@ -41,8 +41,7 @@ export function serviceWarning(
   action: string,
   note: string,
 ): EventNote {
-  const [namespace = '', name = ''] = service.split('/');
-  const regarding = { apiVersion: 'v1', kind: 'Service', namespace, name, uid: '' };
+  const regarding = { apiVersion: 'v1', kind: 'Service', ...splitKey(service), uid: '' };
   return { type: 'Warning', reason, action, note, regarding };
 }
 

@@ -1,7 +1,7 @@
 /** Everybody who is told what happens in the pipeline: log, metrics, health, listeners, Events. */
 import type { ObjectChange } from '../core/change.ts';
 import type { Family } from '../core/ip.ts';
-import { type ObjectKey, objectKey } from '../core/model.ts';
+import { type ObjectKey, objectKey, splitKey } from '../core/model.ts';
 import type { HealthState } from './http/health-state.ts';
 import type { ServiceHealth } from './http/service-health.ts';
 import type { ApiEvents } from './api-source.ts';
@@ -182,8 +182,7 @@ function measure(metrics: AgentMetrics, synced: Synced): void {
 
 function updateHealthChecks(serviceHealth: ServiceHealth, { healthChecks }: Synced): void {
   for (const [service, check] of healthChecks) {
-    const [namespace = '', name = ''] = service.split('/');
     if (check === undefined) serviceHealth.remove(service);
-    else serviceHealth.set({ namespace, name, ...check });
+    else serviceHealth.set({ ...splitKey(service), ...check });
   }
 }

@@ -7,13 +7,8 @@ import { type Answer, answer, json, NOT_FOUND, plainText } from './answer.ts';
 import { type ComponentStatus, flagzAnswer, type Flags, statuszAnswer } from './component-pages.ts';
 import { PingSlis } from './ping-slis.ts';
 import { pathOf, readText } from './request.ts';
+import type { Exposition } from '../metrics/exposition.ts';
 import { dualStack, type Handle, Listener, type ListenerEvents } from './server.ts';
-
-/** Metrics as text. */
-interface Exposition {
-  readonly contentType: string;
-  readonly body: string;
-}
 
 /** Where the answers come from. All are asked anew for each request. */
 export interface MetricsSources {

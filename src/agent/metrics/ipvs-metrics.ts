@@ -3,7 +3,7 @@
  * written here and not by the registry.
  */
 import { hostPort } from '../../core/ip.ts';
-import type { ObjectKey } from '../../core/model.ts';
+import { type ObjectKey, splitKey } from '../../core/model.ts';
 import type { RealServerInfo, ServerStats, VirtualAddress } from '../../kernel/ipvs/servers.ts';
 import { labelsText } from './exposition.ts';
 import { IPVS_SERVER_METRICS, type IpvsServerMetricName } from './ipvs-definitions.ts';
@@ -84,8 +84,8 @@ export class IpvsMetrics {
   /** A Service was programmed without the scheduler it asks for, which the kernel lacks. */
   schedulerMissing(service: ObjectKey): void {
     if (this.#refused.size < this.#options.maxServers) this.#refused.add(service);
-    const [namespace = '', name = ''] = this.#refused.has(service) ? service.split('/') : [];
-    this.#set.counter('ipvs_scheduler_errors_total').inc({ namespace, name });
+    const labels = this.#refused.has(service) ? splitKey(service) : { namespace: '', name: '' };
+    this.#set.counter('ipvs_scheduler_errors_total').inc({ ...labels });
   }
 
   /**

@@ -2,6 +2,7 @@
  * Traffic of Service ports. IPVS counts for each virtual server anyway; here the virtual servers of a Route are
  * added up, and those that went meanwhile stay in the sum.
  */
+import { splitKey } from '../../core/model.ts';
 import type { Route, RouteChange, RouteKey } from '../../core/route.ts';
 import {
   type ServerStats,
@@ -102,9 +103,8 @@ function portOf({ key, family }: Route): string {
 }
 
 function identity({ key, service, protocol, family }: Route) {
-  const [namespace = '', name = ''] = service.split('/');
   const [port = ''] = key.slice(service.length + 1).split('/', 1);
-  return { namespace, name, port, protocol, family };
+  return { ...splitKey(service), port, protocol, family };
 }
 
 function countsOf(stats: ServerStats | undefined): Counts {
