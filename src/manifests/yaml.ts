@@ -4,6 +4,7 @@
  * engine's own parser, which is a hundred times faster.
  */
 import { type Document, isAlias, isMap, isScalar, isSeq, parseDocument, visit } from 'yaml';
+import { GO_YAML } from './go-yaml.ts';
 import { countLines } from './split.ts';
 
 /** The value of a document, and where its fields stand. */
@@ -32,9 +33,6 @@ export type YamlResult =
 const MAX_ALIASES = 1000;
 
 const TOO_DEEP = 'nested too deeply';
-
-/** YAML 1.1 tags that have no counterpart in JSON. The Go tools leave such values as text. */
-const DROPPED_TAGS = /^tag:yaml\.org,2002:(?:timestamp|binary|omap|pairs|set)$/;
 
 /** Reads the text of one document. A document without content has the value `null`. */
 export function readDocument(text: string): YamlResult {
@@ -69,19 +67,7 @@ function readYaml(text: string): YamlResult {
 }
 
 function parse(text: string): Document.Parsed {
-  return parseDocument(text, {
-    version: '1.1',
-    prettyErrors: false,
-    // The library compares each key with every other one of its map; duplicateKey() is linear.
-    uniqueKeys: false,
-    // A number such as 22:22 is base 60 in YAML 1.1, but not in the Go tools.
-    customTags: (tags) =>
-      tags.filter(
-        (tag) =>
-          typeof tag === 'string' ||
-          !(DROPPED_TAGS.test(tag.tag) || ('format' in tag && tag.format === 'TIME')),
-      ),
-  });
+  return parseDocument(text, GO_YAML);
 }
 
 function fail(text: string, offset: number, message: string): YamlResult {

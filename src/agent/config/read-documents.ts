@@ -1,5 +1,6 @@
 /** Reads the YAML or JSON of a configuration file, as leniently as kube-proxy does in the end. */
 import { type Document, isPair, isScalar, parseAllDocuments, visit } from 'yaml';
+import { GO_YAML } from '../../manifests/go-yaml.ts';
 
 /** One document that is not empty. */
 export interface ConfigDocument {
@@ -12,9 +13,6 @@ export interface ConfigDocument {
 export type ConfigDocuments =
   | { readonly ok: true; readonly documents: readonly ConfigDocument[] }
   | { readonly ok: false; readonly reason: string };
-
-/** YAML 1.1 values that the Go tools leave as text. */
-const DROPPED_TAGS = /^tag:yaml\.org,2002:(?:timestamp|binary|omap|pairs|set)$/;
 
 /** Reads all documents of a text in YAML 1.1, of which JSON is a part. Empty ones are left out. */
 export function readDocuments(text: string): ConfigDocuments {
@@ -38,18 +36,7 @@ export function readDocuments(text: string): ConfigDocuments {
 }
 
 function parse(text: string): readonly Document.Parsed[] {
-  const documents = parseAllDocuments(text, {
-    version: '1.1',
-    prettyErrors: false,
-    uniqueKeys: false,
-    // A number such as 22:22 is base 60 in YAML 1.1, but not in the Go tools.
-    customTags: (tags) =>
-      tags.filter(
-        (tag) =>
-          typeof tag === 'string' ||
-          !(DROPPED_TAGS.test(tag.tag) || ('format' in tag && tag.format === 'TIME')),
-      ),
-  });
+  const documents = parseAllDocuments(text, GO_YAML);
   return 'empty' in documents ? [] : documents;
 }
 

@@ -11,7 +11,7 @@ import { IpvsMetrics, type IpvsMetricsOptions } from './ipvs-metrics.ts';
 import { MetricSet } from './metric-set.ts';
 import { processStart, readProcess } from './process-metrics.ts';
 import { type Round, RoundMetrics } from './round-metrics.ts';
-import { ServiceTraffic, type TrafficOptions } from './service-traffic.ts';
+import { type TrafficOptions, serviceTraffic } from './service-traffic.ts';
 import { type FeatureGate, setVersionMetrics } from './version-metrics.ts';
 
 /** What {@link AgentMetrics} have to know. */
@@ -61,7 +61,7 @@ export class AgentMetrics {
   readonly #families: readonly Family[];
   readonly #wallTime: WallTime;
   readonly #rounds: RoundMetrics;
-  readonly #traffic: ServiceTraffic | undefined;
+  readonly #traffic: ReturnType<typeof serviceTraffic> | undefined;
   readonly #ipvs: IpvsMetrics | undefined;
   readonly #serviceChanges: Counter;
   readonly #sliceChanges: Counter;
@@ -84,7 +84,7 @@ export class AgentMetrics {
     this.#rounds = new RoundMetrics(set, families, this.#queuedAt);
     this.#traffic =
       traffic &&
-      new ServiceTraffic(
+      serviceTraffic(
         traffic,
         set.counter('switchyard_service_traffic_failures_total'),
         set.gauge('switchyard_service_ports_left_out'),

@@ -1,13 +1,11 @@
-/**
- * What IPVS counts, asked from the kernel when somebody asks us. As with the traffic of Services, the many series are
- * written here and not by the registry.
- */
+/** What IPVS counts, told as many series. */
 import { hostPort } from '../../core/ip.ts';
 import { type ObjectKey, splitKey } from '../../core/model.ts';
 import type { RealServerInfo, ServerStats, VirtualAddress } from '../../kernel/ipvs/servers.ts';
 import { labelsText } from './exposition.ts';
 import { IPVS_SERVER_METRICS, type IpvsServerMetricName } from './ipvs-definitions.ts';
 import type { MetricSet } from './metric-set.ts';
+import { type Samples, ToldSeries } from './told-series.ts';
 
 /** A virtual server of a Service. */
 export interface IpvsServer {
@@ -37,16 +35,7 @@ export interface IpvsMetricsOptions {
   readonly maxServers: number;
 }
 
-/** A virtual server and its labels, escaped. */
-interface Told {
-  readonly server: IpvsServer;
-  readonly labels: string;
-}
-
-/** Samples of one virtual server in a metric: labels besides its own, and the value. */
-type Samples = (server: IpvsServer) => readonly (readonly [labels: string, value: number])[];
-
-const SAMPLES: Readonly<Record<IpvsServerMetricName, Samples>> = {
+const SAMPLES: Readonly<Record<IpvsServerMetricName, Samples<IpvsServer>>> = {
   ipvs_connections_active: ({ realServers }) => [
     ['', sum(realServers, ({ activeConnections }) => activeConnections)],
   ],
@@ -65,83 +54,48 @@ const SAMPLES: Readonly<Record<IpvsServerMetricName, Samples>> = {
     ]),
 };
 
-/** Writes the metrics of the ipvs mode. A server that was told once stays in the answers as long as it is there. */
+/** Writes the metrics of the ipvs mode. */
 export class IpvsMetrics {
-  readonly #options: IpvsMetricsOptions;
+  readonly #maxServers: number;
   readonly #set: MetricSet;
+  readonly #servers: ToldSeries<IpvsServer, IpvsServerMetricName>;
   /** Services that have a series of their own among the scheduler errors. */
   readonly #refused = new Set<ObjectKey>();
-  /** Identities of what the last answer told. */
-  #told: ReadonlySet<string> = new Set();
-  #reading: Promise<string> | undefined;
 
   /** @param set Of the mode ipvs. */
-  constructor(options: IpvsMetricsOptions, set: MetricSet) {
-    this.#options = options;
+  constructor({ read, maxServers }: IpvsMetricsOptions, set: MetricSet) {
+    this.#maxServers = maxServers;
     this.#set = set;
+    this.#servers = new ToldSeries({
+      read: async () => {
+        const { connectionTableSize, servers } = await read();
+        set.gauge('ipvs_connection_table_size').set(connectionTableSize);
+        return servers;
+      },
+      metrics: IPVS_SERVER_METRICS,
+      samples: SAMPLES,
+      labelsOf,
+      sizeOf: ({ realServers }) => 1 + realServers.length,
+      room: maxServers,
+      failures: set.counter('switchyard_ipvs_failures_total'),
+      leftOut: set.gauge('switchyard_ipvs_servers_left_out'),
+    });
   }
 
   /** A Service was programmed without the scheduler it asks for, which the kernel lacks. */
   schedulerMissing(service: ObjectKey): void {
-    if (this.#refused.size < this.#options.maxServers) this.#refused.add(service);
+    if (this.#refused.size < this.#maxServers) this.#refused.add(service);
     const labels = this.#refused.has(service) ? splitKey(service) : { namespace: '', name: '' };
     this.#set.counter('ipvs_scheduler_errors_total').inc({ ...labels });
   }
 
   /**
-   * Reads IPVS, and tells of its servers in Prometheus' text format; those who ask at the same time share one reading.
-   * Tells of none when it cannot be read. To be awaited before the text of the registry, which has what is told of IPVS
-   * as a whole.
+   * Tells of the servers in Prometheus' text format (see ToldSeries). To be awaited before the text of the registry,
+   * which has what is told of IPVS as a whole.
    */
   async text(): Promise<string> {
-    this.#reading ??= this.#read().finally(() => {
-      this.#reading = undefined;
-    });
-    return this.#reading;
+    return this.#servers.text();
   }
-
-  async #read(): Promise<string> {
-    try {
-      const { connectionTableSize, servers } = await this.#options.read();
-      this.#set.gauge('ipvs_connection_table_size').set(connectionTableSize);
-      return write(this.#choose(servers));
-    } catch {
-      this.#set.counter('switchyard_ipvs_failures_total').inc();
-      return write([]);
-    }
-  }
-
-  /** Those that were told before come first: a series that comes and goes is of no use. */
-  #choose(servers: readonly IpvsServer[]): readonly Told[] {
-    const all = servers.map((server) => ({ server, labels: labelsOf(server) }));
-    const [old, others] = [true, false].map((wanted) =>
-      all.filter(({ labels }) => this.#told.has(labels) === wanted),
-    );
-    const told: Told[] = [];
-    let room = this.#options.maxServers;
-    for (const candidate of [...(old ?? []), ...(others ?? [])]) {
-      const size = 1 + candidate.server.realServers.length;
-      if (size > room) continue;
-      room -= size;
-      told.push(candidate);
-    }
-    this.#told = new Set(told.map(({ labels }) => labels));
-    this.#set.gauge('switchyard_ipvs_servers_left_out').set(all.length - told.length);
-    return told;
-  }
-}
-
-function write(told: readonly Told[]): string {
-  const lines: string[] = [];
-  for (const { name, help, type } of IPVS_SERVER_METRICS) {
-    lines.push(`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`);
-    for (const { server, labels } of told) {
-      for (const [more, value] of SAMPLES[name](server)) {
-        lines.push(`${name}{${labels}${more}} ${value}`);
-      }
-    }
-  }
-  return `${lines.join('\n')}\n`;
 }
 
 function labelsOf({ namespace, name, port, virtual }: IpvsServer): string {
