@@ -13,6 +13,8 @@ const NETWORK = 0;
 
 const { ipvs, masqueradeBit } = configOf({ manifests: '.' });
 const plane = openIpvsPlane(openKernelIo(), { ...ipvs, masqueradeBit });
+// As the agent does, before it has any object.
+plane.probe();
 const agent = new Agent(plane);
 let services = 0;
 let changes = 0;

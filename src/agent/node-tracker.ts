@@ -6,7 +6,7 @@ import { type NodeDescription, type NodeOptions, describeNode } from './node.ts'
 
 /** Takes facts as they come. */
 export class NodeTracker {
-  readonly #options: NodeOptions;
+  #options: NodeOptions;
   readonly #families: readonly Family[];
   readonly #interfaceAddresses: () => readonly Address[];
   readonly #serviceCidrs = new Map<string, readonly Cidr[]>();
@@ -22,6 +22,11 @@ export class NodeTracker {
     this.#options = options;
     this.#families = families;
     this.#interfaceAddresses = interfaceAddresses;
+  }
+
+  /** Takes other options, for the same node. */
+  setOptions(options: NodeOptions): void {
+    this.#options = options;
   }
 
   /** Takes what concerns the node. Returns false when nothing did. */
@@ -47,9 +52,9 @@ export class NodeTracker {
     return [...byText].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, cidr]) => cidr);
   }
 
-  /** The node as of now. */
-  describe(): NodeDescription {
-    return describeNode(this.#options, {
+  /** The node as of now, with these options or those in force. */
+  describe(options = this.#options): NodeDescription {
+    return describeNode(options, {
       object: this.#object,
       lastGood: this.#lastGood,
       serviceCidrs: this.#ranges(),

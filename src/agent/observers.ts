@@ -47,6 +47,7 @@ export function pipelineEvents(observers: Observers, cleaner: FlowCleaner): Pipe
       if (synced.programmed !== undefined) {
         reporter.programmed(synced.programmed);
         tellNotices(observers, synced.programmed);
+        countMissingSchedulers(metrics, synced.programmed);
       }
       if (isServing) return;
       isServing = true;
@@ -100,6 +101,12 @@ function tellNotices({ reporter, events }: Observers, { services, notices }: Pro
       events.record(serviceWarning(service, 'ProgrammedDifferently', 'SyncRules', text));
     }
   }
+}
+
+/** Each Service once a round, however many ports and families it has. */
+function countMissingSchedulers(metrics: AgentMetrics, { notices }: Programmed): void {
+  const services = notices.flatMap(({ about, service }) => (about === 'scheduler' ? service : []));
+  for (const service of new Set(services)) metrics.schedulerMissing(service);
 }
 
 /** Tells them of stale flows that were deleted. */

@@ -35,14 +35,25 @@ export interface PlanTotals {
   readonly localGaps: readonly LocalGapCounts[];
 }
 
+/** What is wanted. Iterables may be read while it changes: each item is as it is when its turn comes. */
+export interface Planned {
+  readonly objects: Pick<ObjectStore, 'get' | 'services' | 'slices'>;
+  /** How much there is, as of the last plan. */
+  readonly totals: PlanTotals;
+  /** All Routes as of the last plan. */
+  routes(): Iterable<Route>;
+}
+
 /** Told all that cannot be served of a Service each time it is decided on; an empty list when all is well. */
 export type ProblemSink = (service: ObjectKey, problems: readonly string[]) => void;
 
 /** Others get a turn after this many milliseconds of planning. */
 const SLICE_MS = 5;
+/** Services that are planned between two looks at the clock: where it is a real system call, a look costs as much as one of them. */
+const SERVICES_A_LOOK = 4;
 
 /** Holds the objects and the Routes that follow from them. */
-export class Planner {
+export class Planner implements Planned {
   readonly #store = new ObjectStore();
   readonly #table = new RouteTable();
   readonly #onProblems: ProblemSink;
@@ -56,12 +67,15 @@ export class Planner {
     this.#onProblems = onProblems;
   }
 
+  get objects(): Planned['objects'] {
+    return this.#store;
+  }
+
   /** Something changed since the last {@link plan}. */
   get isDirty(): boolean {
     return this.#dirty;
   }
 
-  /** How much there is, as of the last {@link plan}. */
   get totals(): PlanTotals {
     return {
       services: this.#table.services,
@@ -71,7 +85,6 @@ export class Planner {
     };
   }
 
-  /** All Routes as of the last {@link plan}. */
   routes(): Iterable<Route> {
     return this.#table.routes();
   }
@@ -115,6 +128,7 @@ export class Planner {
     const healthChecks = new Map<ObjectKey, HealthCheck | undefined>();
     const changes = new Map<RouteKey, RouteChange>();
     let sliceEnd = clock.now() + SLICE_MS;
+    let done = 0;
     for (const key of services) {
       const { service, slices } = this.#store.get(key);
       if (service === undefined) {
@@ -127,7 +141,8 @@ export class Planner {
         healthChecks.set(key, healthCheck);
         this.#onProblems(key, problems);
       }
-      if (clock.now() < sliceEnd) continue;
+      done += 1;
+      if (done % SERVICES_A_LOOK !== 0 || clock.now() < sliceEnd) continue;
       await clock.breathe();
       sliceEnd = clock.now() + SLICE_MS;
     }

@@ -1,5 +1,12 @@
 /** Which of the node's addresses stand for the node, which serve node ports, and where their health checks listen. */
-import { cidrContains, familyOf, isLinkLocal, isLoopback, isUnspecified } from './ip.ts';
+import {
+  cidrContains,
+  familyOf,
+  isLinkLocal,
+  isLoopback,
+  isUnspecified,
+  parseAddress,
+} from './ip.ts';
 import type { Address, Cidr, Family } from './ip.ts';
 import type { NodeObject } from './model.ts';
 
@@ -29,18 +36,20 @@ export function primaryAddresses(
  * With CIDRs: in each family the interface addresses that one of its CIDRs contains; a family without a
  * CIDR takes all of them. With `primary`: the primary addresses that an interface holds; a family whose
  * primary address is unknown serves no node ports, where kube-proxy would open them on every address.
- * Loopback and IPv6 link-local addresses never serve.
+ * IPv6 link-local addresses never serve.
  *
  * @param primary - As {@link primaryAddresses} gives them.
  * @param interfaceAddresses - What the node's interfaces hold now.
+ * @param localhost - IPv4 loopback addresses serve, too, as {@link servesLocalhost} says; others never do.
  */
 export function resolveNodePortAddresses(
   setting: 'primary' | readonly Cidr[],
   primary: readonly Address[],
   interfaceAddresses: readonly Address[],
+  localhost = false,
 ): readonly Address[] {
-  const eligible = interfaceAddresses.filter(
-    (address) => !isLoopback(address) && !needsScope(address),
+  const eligible = interfaceAddresses.filter((address) =>
+    isLoopback(address) ? localhost && familyOf(address) === 'IPv4' : !needsScope(address),
   );
   const found =
     setting === 'primary'
@@ -57,6 +66,16 @@ export function servesEverywhere(setting: 'primary' | readonly Cidr[], family: F
   if (setting === 'primary') return false;
   const own = setting.filter((cidr) => cidr.family === family);
   return own.length === 0 || own.some(({ prefix }) => prefix === 0);
+}
+
+/** Whether node ports are meant for 127.0.0.1, too, where a data plane can serve them there. */
+export function servesLocalhost(setting: 'primary' | readonly Cidr[]): boolean {
+  if (setting === 'primary') return false;
+  const localhost = parseAddress('127.0.0.1');
+  return (
+    servesEverywhere(setting, 'IPv4') ||
+    setting.some((cidr) => localhost !== undefined && cidrContains(cidr, localhost))
+  );
 }
 
 /**

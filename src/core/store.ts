@@ -70,6 +70,16 @@ export class ObjectStore {
     return { service: this.#services.get(key), slices: this.#slicesOf.get(key) ?? NO_SLICES };
   }
 
+  /** All Services, in no particular order. */
+  services(): IterableIterator<[ObjectKey, Service]> {
+    return this.#services.entries();
+  }
+
+  /** All EndpointSlices, in no particular order. */
+  slices(): IterableIterator<EndpointSlice> {
+    return this.#slices.values();
+  }
+
   /** The Services touched since the last call, removed ones included, each once, the first touched first. */
   takeDirty(): ObjectKey[] {
     const keys = [...this.#dirty];

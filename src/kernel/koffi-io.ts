@@ -1,9 +1,10 @@
-/** {@link KernelIo} by way of koffi. The only file that loads native code. */
+/** {@link KernelIo} and {@link TcpIo} by way of koffi. The only file that loads native code. */
 import { read, write } from 'node:fs';
 import { createRequire } from 'node:module';
 import { endianness } from 'node:os';
 import { KernelError, badArgument } from './errors.ts';
 import type { KernelIo } from './io.ts';
+import type { TcpIo } from './tcp-io.ts';
 
 /** What is used of koffi 3 (its own types make every call `any`). */
 interface Koffi {
@@ -35,7 +36,17 @@ interface LibC {
   readonly close: (fd: number) => number;
 }
 
+/** Signatures of glibc and musl alike (sys/socket.h, sched.h). */
+interface TcpLibC {
+  readonly connect: (fd: number, address: Uint8Array, length: number) => number;
+  readonly listen: (fd: number, backlog: number) => number;
+  readonly accept: (fd: number, address: null, length: null) => number;
+  readonly setns: (fd: number, kind: number) => number;
+}
+
 const INT_BYTES = 4;
+/** linux/sched.h. */
+const CLONE_NEWNET = 0x4000_0000;
 
 let opened: KernelIo | undefined;
 
@@ -48,14 +59,32 @@ export function openKernelIo(): KernelIo {
   return opened;
 }
 
+/**
+ * The calls that time connections.
+ * @throws KernelError UNSUPPORTED: as {@link openKernelIo}.
+ */
+export function openTcpIo(): TcpIo {
+  const koffi = loadNative();
+  const library = koffi.load(null);
+  const functions = {
+    connect: library.func('int connect(int, const void *, uint32_t)'),
+    listen: library.func('int listen(int, int)'),
+    accept: library.func('int accept(int, void *, void *)'),
+    setns: library.func('int setns(int, int)'),
+  } as const satisfies { readonly [Name in keyof TcpLibC]: unknown };
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- the prototypes above are what TcpLibC says in TypeScript
+  const libc = functions as TcpLibC;
+  const result = (value: number): number => (value < 0 ? -koffi.errno() : value);
+  return {
+    connect: (fd, address) => result(libc.connect(fd, address, checkedLength(address))),
+    listen: (fd, backlog) => result(libc.listen(fd, backlog)),
+    accept: (fd) => result(libc.accept(fd, null, null)),
+    enterNetwork: (fd) => result(libc.setns(fd, CLONE_NEWNET)),
+  };
+}
+
 function load(): KernelIo {
-  if (process.platform !== 'linux' || endianness() !== 'LE') {
-    throw new KernelError(
-      `this needs Linux on a little-endian machine, not ${process.platform} on ${process.arch} (${endianness()})`,
-      { code: 'SY_KERNEL_UNSUPPORTED' },
-    );
-  }
-  const koffi = loadKoffi();
+  const koffi = loadNative();
   const libc = declare(koffi);
   const result = (value: number | bigint): number => (value < 0 ? -koffi.errno() : Number(value));
   const lengthBytes = Buffer.alloc(INT_BYTES);
@@ -88,7 +117,13 @@ function load(): KernelIo {
   };
 }
 
-function loadKoffi(): Koffi {
+function loadNative(): Koffi {
+  if (process.platform !== 'linux' || endianness() !== 'LE') {
+    throw new KernelError(
+      `this needs Linux on a little-endian machine, not ${process.platform} on ${process.arch} (${endianness()})`,
+      { code: 'SY_KERNEL_UNSUPPORTED' },
+    );
+  }
   try {
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- require() has no types; the version is pinned
     return createRequire(import.meta.url)('koffi') as Koffi;

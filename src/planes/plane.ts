@@ -11,7 +11,7 @@ import type { PlaneSettings } from '../core/node.ts';
 import type { Route, RouteChange } from '../core/route.ts';
 
 /** Data planes there are. */
-type Mode = 'nftables' | 'ipvs';
+type Mode = 'nftables' | 'ipvs' | 'iptables';
 
 /** What one call wrote. `operations` counts kernel objects (elements, rules, chains, sets), `batches` transactions. */
 export interface WriteReport {
@@ -23,11 +23,17 @@ export interface WriteReport {
   readonly notices: readonly ServiceNotice[];
 }
 
-/** A wish of a Service that this kernel or this mode cannot grant. */
-export interface ServiceNotice {
-  readonly service: ObjectKey;
+/** A wish that this kernel or this mode cannot grant. */
+export interface Notice {
+  /** `scheduler`: the kernel lacks the one that is asked for. */
+  readonly about: 'scheduler' | 'other';
   /** A sentence without the name of the Service. */
   readonly text: string;
+}
+
+/** A wish of a Service that is not granted. */
+export interface ServiceNotice extends Notice {
+  readonly service: ObjectKey;
 }
 
 /** Result of {@link DataPlane.verify}: what differed from what we programmed, already repaired. */
@@ -40,6 +46,7 @@ export interface DriftReport extends WriteReport {
 export interface ProgrammedFrontend {
   /** `address:port`, IPv6 bracketed. */
   readonly frontend: string;
+  /** As in Services: `TCP`. */
   readonly protocol: string;
   /** Comment found in the kernel: `namespace/name:port`. */
   readonly label: string;

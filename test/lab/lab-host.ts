@@ -14,7 +14,8 @@ export interface KeptConnection {
   readonly greeting: Greeting;
   /** Sends a line; resolves to true when it came back in time. */
   readonly echoes: (text: string) => Promise<boolean>;
-  readonly close: () => Promise<void>;
+  /** Ends it with a reset, unless it is told otherwise. */
+  readonly close: (how?: 'reset' | 'fin') => Promise<void>;
 }
 
 /** How long an answer may take that is expected to come: a busy machine must not fail a test. */
@@ -47,8 +48,8 @@ export class LabHost {
     return {
       greeting,
       echoes: (text) => this.#agent.call('send', { connection, text, timeoutMs: patience }),
-      close: async () => {
-        await this.#agent.call('close', { connection });
+      close: async (how = 'reset') => {
+        await this.#agent.call('close', { connection, how });
       },
     };
   }

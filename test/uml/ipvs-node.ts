@@ -11,6 +11,9 @@ import { clusterCidr, nodeName } from '../lab/topology.ts';
 import type { KubeObject } from '../netns/conformance/objects.ts';
 import type { CliCalls } from './ipvs-cli-calls.ts';
 
+/** The guest has one slow processor, and other guests may have as much to do. */
+const patienceMs = 60_000;
+
 /** Starts the process that runs command lines on a lab's node. */
 export function startCli(lab: Lab): LineProcess<CliCalls> {
   return lab.start<CliCalls>(
@@ -51,23 +54,30 @@ export class IpvsNode implements AsyncDisposable {
     rmSync(join(this.#folder, `${name}.yaml`));
   }
 
-  /** Starts the proxy; resolves when it serves. */
-  async start(): Promise<ProxyProcess> {
+  /** Starts the proxy, with other flags where that matters; resolves when it serves. */
+  async start(flags: Readonly<Record<string, string>> = {}): Promise<ProxyProcess> {
+    const proxy = this.launch(flags);
+    await proxy.told(/ agent\] "Serving" /);
+    return proxy;
+  }
+
+  /** Starts the proxy. */
+  launch(more: Readonly<Record<string, string>>): ProxyProcess {
     const flags = {
       manifests: this.#folder,
       'hostname-override': nodeName,
       'proxy-mode': 'ipvs',
       'cluster-cidr': `${clusterCidr.IPv4},${clusterCidr.IPv6}`,
       v: '2',
+      ...more,
     };
     const args = Object.entries(flags).map(([name, value]) => `--${name}=${value}`);
     const command = ['netns', 'exec', this.lab.namespace('node'), process.execPath, sourceProgram];
     const child = spawn('ip', [...command, 'proxy', ...args], {
       stdio: ['ignore', 'ignore', 'pipe'],
     });
-    const proxy = new ProxyProcess(child);
+    const proxy = new ProxyProcess(child, patienceMs);
     this.#proxies.push(proxy);
-    await proxy.told(/ agent\] "Serving" /);
     return proxy;
   }
 

@@ -2,9 +2,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { ProxyProcess } from '../e2e/lab/proxy-process.ts';
-import type { L4 } from '../lab/agent/calls.ts';
-import type { KeptConnection } from '../lab/lab-host.ts';
-import { nodeAddress } from '../lab/topology.ts';
 import { skipOutsideUml } from '../lab/uml/inside.ts';
 import { type KubeObject, service, slice } from '../netns/conformance/objects.ts';
 import { type Place, place } from '../netns/conformance/place.ts';
@@ -13,9 +10,9 @@ import { Lab } from '../lab/lab.ts';
 import type { LineProcess } from '../lab/line-process.ts';
 import type { CliCalls } from './ipvs-cli-calls.ts';
 import { IpvsNode, startCli } from './ipvs-node.ts';
-import { annotated, families, until } from './ipvs-world.ts';
+import { assertAlive, failures, frontends, holdEach, places, writeWeb } from './ipvs-web.ts';
+import { annotated, until } from './ipvs-world.ts';
 
-const places = families.map((family) => place(family, 1));
 const { dump, foreign } = planeNamed('ipvs');
 const SCHEDULERS = ['rr', 'wlc', 'mh', 'sh', 'lblc'] as const;
 
@@ -47,50 +44,6 @@ function numbered(number: number): readonly KubeObject[] {
     annotated(object, { 'ipvs-scheduler': scheduler }),
     slice(at, endpoints, { service: name }),
   ];
-}
-
-/** One Service `web` in each family with a cluster IP and a node port, one file each. */
-function writeWeb(node: IpvsNode): void {
-  for (const at of places) {
-    node.write(`web-${at.family}`, [
-      service(at, { name: `web-${at.family.toLowerCase()}`, nodePort: 30_080 }),
-      slice(at, ['pod-a', 'pod-c'], { service: `web-${at.family.toLowerCase()}` }),
-    ]);
-  }
-}
-
-/** Where `web` answers. */
-const frontends = places.flatMap((at) => [
-  [at.clusterIP(), 80] as const,
-  [nodeAddress[at.family], 30_080] as const,
-]);
-
-/** Probes every frontend of `web`, and says which failed. */
-async function failures(node: IpvsNode): Promise<readonly string[]> {
-  const protocols: readonly L4[] = ['TCP', 'UDP'];
-  const failed = await Promise.all(
-    frontends.flatMap(([address, port]) =>
-      protocols.map(async (over) => {
-        const results = await node.lab
-          .host('client')
-          .probe(over, { address, port, timeoutMs: 5000, count: 4 });
-        return results.flatMap((result) =>
-          result.ok ? [] : [`${over} ${address} port ${port}: ${result.error}`],
-        );
-      }),
-    ),
-  );
-  return failed.flat();
-}
-
-async function holdEach(node: IpvsNode): Promise<readonly KeptConnection[]> {
-  return Promise.all(
-    frontends.map(([address, port]) => node.lab.host('client').open(address, port)),
-  );
-}
-
-async function assertAlive(held: readonly KeptConnection[]): Promise<void> {
-  for (const each of held) assert.equal(await each.echoes('alive'), true);
 }
 
 describe('switchyard proxy --proxy-mode ipvs', { skip: skipOutsideUml }, () => {

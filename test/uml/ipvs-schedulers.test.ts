@@ -1,62 +1,34 @@
 /** Every scheduler of the kernel, chosen by annotation: real connections, against what it promises. */
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
-import type { KeptConnection } from '../lab/lab-host.ts';
-import { Lab } from '../lab/lab.ts';
+import { describe } from 'node:test';
 import { skipOutsideUml } from '../lab/uml/inside.ts';
-import { type Place, place } from '../netns/conformance/place.ts';
-import type { World } from '../netns/conformance/world.ts';
+import type { Place } from '../netns/conformance/place.ts';
 import {
-  addClients,
-  answeredBy,
+  CrowdBench,
   countEach,
   crowdNumber,
   crowdService,
   families,
   listed,
   manyClients,
-  openWorld,
   until,
 } from './ipvs-world.ts';
 
 const ones = (count: number): readonly number[] => Array.from({ length: count }, () => 1);
 
 describe('IPVS schedulers by annotation', { skip: skipOutsideUml }, () => {
-  let lab: Lab;
-  let world: World;
-  let number = 0;
-  let held: KeptConnection[] = [];
-
-  before(async () => {
-    lab = await Lab.open();
-    world = await openWorld(lab);
-    addClients(world);
-  });
-  after(async () => {
-    await world.close();
-    await lab.close();
-  });
+  const bench = new CrowdBench(0);
+  const connect = bench.connect.bind(bench);
 
   /** Opens a connection that stays, and says which endpoint has it. */
   const hold = async (at: Place): Promise<number> => {
-    const connection = await world.connect('client', [at.clusterIP(), 80]);
-    held.push(connection);
-    return crowdNumber(at, connection.greeting.local);
+    const { greeting } = await bench.hold(at.clusterIP());
+    return crowdNumber(at, greeting.local);
   };
   const holdMany = async (at: Place, count: number): Promise<readonly number[]> => {
     const numbers: number[] = [];
     while (numbers.length < count) numbers.push(await hold(at));
     return numbers;
-  };
-  /** Connects so many times, one after another, and says which endpoints answered. */
-  const connect = async (
-    at: Place,
-    count: number,
-    source?: string,
-    address = at.clusterIP(),
-  ): Promise<readonly number[]> => {
-    const from = source === undefined ? {} : { sourceAddress: source };
-    return answeredBy(at, await world.probe('client', 'TCP', [address, 80], { count, ...from }));
   };
   /** The endpoint that each of many clients gets every time. */
   const homes = (at: Place): Promise<readonly number[]> =>
@@ -80,25 +52,14 @@ describe('IPVS schedulers by annotation', { skip: skipOutsideUml }, () => {
       'ipvs-scheduler': scheduler,
       ...(flags !== '' && { 'ipvs-scheduler-flags': flags }),
     };
-    const { notices } = await world.change({ set: crowdService(at, { weights, annotations }) });
+    const { notices } = await bench.world.change({
+      set: crowdService(at, { weights, annotations }),
+    });
     assert.deepEqual(notices, []);
   };
 
   for (const family of families) {
-    const check = (
-      name: string,
-      run: (at: Place, report: (text: string) => void) => Promise<void>,
-    ): void => {
-      void test(name, async (t) => {
-        try {
-          await run(place(family, ++number), (text) => t.diagnostic(text));
-        } finally {
-          await Promise.all(held.map((connection) => connection.close()));
-          held = [];
-        }
-        await world.reset();
-      });
-    };
+    const check = bench.check.bind(bench, family);
 
     describe(family, () => {
       check('rr: in turn, whatever the weights', async (at) => {
@@ -113,7 +74,7 @@ describe('IPVS schedulers by annotation', { skip: skipOutsideUml }, () => {
       check('wrr: as the weights are, also where only the mode says rr', async (at) => {
         await serve(at, 'wrr', [3, 2, 1]);
         assert.deepEqual(countEach(await connect(at, 60), 3), [30, 20, 10]);
-        await world.change({ set: crowdService(at, { weights: [1, 4] }) });
+        await bench.world.change({ set: crowdService(at, { weights: [1, 4] }) });
         assert.deepEqual(countEach(await connect(at, 50), 2), [10, 40]);
       });
 
@@ -122,9 +83,9 @@ describe('IPVS schedulers by annotation', { skip: skipOutsideUml }, () => {
         const numbers = await holdMany(at, 6);
         assert.deepEqual(countEach(numbers, 2), [3, 3]);
         await Promise.all(
-          held.filter((_, index) => numbers[index] === 1).map((each) => each.close()),
+          bench.held.filter((_, index) => numbers[index] === 1).map((each) => each.close()),
         );
-        held = held.filter((_, index) => numbers[index] === 0);
+        bench.held = bench.held.filter((_, index) => numbers[index] === 0);
         assert.deepEqual(await holdMany(at, 2), [1, 1]);
       });
 
@@ -167,12 +128,12 @@ describe('IPVS schedulers by annotation', { skip: skipOutsideUml }, () => {
 
       check('mh: when an endpoint goes, its clients move and few others do', async (at, report) => {
         const annotations = { 'ipvs-scheduler': 'mh', 'drain-seconds': '2' };
-        await world.change({ set: crowdService(at, { weights: ones(10), annotations }) });
+        await bench.world.change({ set: crowdService(at, { weights: ones(10), annotations }) });
         const atFirst = await homes(at);
         const its = atFirst.filter((home) => home === 9).length;
         assert.ok(its > 0);
         const weights = [...ones(9), undefined];
-        await world.change({ set: crowdService(at, { weights, annotations }) });
+        await bench.world.change({ set: crowdService(at, { weights, annotations }) });
         const compare = async (when: string): Promise<void> => {
           const since = await homes(at);
           assert.ok(!since.includes(9), `${when}, the endpoint that went still has clients`);
@@ -184,8 +145,8 @@ describe('IPVS schedulers by annotation', { skip: skipOutsideUml }, () => {
         };
         await compare('while it drains');
         await until('it is gone', async () => {
-          await world.change({});
-          return listed(world, [at.clusterIP(), 80])?.size === 9;
+          await bench.world.change({});
+          return listed(bench.world, [at.clusterIP(), 80])?.size === 9;
         });
         await compare('when it is gone');
       });
@@ -193,7 +154,7 @@ describe('IPVS schedulers by annotation', { skip: skipOutsideUml }, () => {
       check('dh: one endpoint for each address of the Service, whoever asks', async (at) => {
         const externalIPs = Array.from({ length: 12 }, (_, index) => at.externalIP(index));
         const annotations = { 'ipvs-scheduler': 'dh' };
-        await world.change({
+        await bench.world.change({
           set: crowdService(at, { weights: ones(4), externalIPs, annotations }),
         });
         const [one, other] = manyClients(family);
@@ -225,7 +186,7 @@ describe('IPVS schedulers by annotation', { skip: skipOutsideUml }, () => {
           await serve(at, 'ovf', [2, 3]);
           assert.deepEqual(await holdMany(at, 7), [1, 1, 1, 1, 0, 0, 0]);
           // Both have more than their weights now: there is no next one.
-          const [result] = await world.probe('client', 'TCP', [at.clusterIP(), 80], {
+          const [result] = await bench.world.probe('client', 'TCP', [at.clusterIP(), 80], {
             timeoutMs: 300,
           });
           assert.equal(result?.ok, false);
@@ -257,7 +218,7 @@ describe('IPVS schedulers by annotation', { skip: skipOutsideUml }, () => {
           `${scheduler}, which the kernel lacks: said so, the one of the mode used, nothing else affected`,
           async (at) => {
             const other = { name: 'other', clusterIP: at.clusterIP(1), weights: [1, 1] };
-            const { notices } = await world.change({
+            const { notices } = await bench.world.change({
               set: [
                 ...crowdService(at, {
                   weights: [1, 1],
@@ -276,7 +237,7 @@ describe('IPVS schedulers by annotation', { skip: skipOutsideUml }, () => {
             );
             assert.deepEqual(countEach(await connect(at, 10), 2), [5, 5]);
             assert.equal(new Set(await connect(at, 10, undefined, at.clusterIP(1))).size, 1);
-            assert.equal(listed(world, [at.clusterIP(), 80])?.size, 2);
+            assert.equal(listed(bench.world, [at.clusterIP(), 80])?.size, 2);
             // It stays so, whatever changes, until the Service asks for one that is there.
             await serve(at, 'wlc', [1, 1]);
           },

@@ -1,9 +1,10 @@
 /** What the tests of the ipvs plane have in common: Services of the crowd, and what IPVS holds of them. */
 import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Family } from '../../src/core/ip.ts';
-import type { ProbeResult } from '../lab/agent/calls.ts';
-import type { Lab } from '../lab/lab.ts';
+import type { KeptConnection } from '../lab/lab-host.ts';
+import { Lab } from '../lab/lab.ts';
 import { crowdAddress, crowdPort, otherNodeName } from '../lab/topology.ts';
 import {
   type KubeObject,
@@ -11,7 +12,7 @@ import {
   service,
   sliceOf,
 } from '../netns/conformance/objects.ts';
-import type { Place } from '../netns/conformance/place.ts';
+import { type Place, place } from '../netns/conformance/place.ts';
 import { planeNamed } from '../netns/conformance/planes.ts';
 import { World } from '../netns/conformance/world.ts';
 
@@ -22,12 +23,72 @@ const patienceMs = 30_000;
 /** Clients that {@link addClients} makes of one. */
 const clientCount = 60;
 
-/** Starts the plane on the lab's node. */
-export function openWorld(lab: Lab): Promise<World> {
-  return World.open(lab, planeNamed('ipvs'));
+/** One case: where its addresses are, and where it can tell a figure. */
+type CrowdCase = (at: Place, report: (text: string) => void) => Promise<void>;
+
+/** Cases over Services of the crowd, with many clients, one after another on one plane. */
+export class CrowdBench {
+  #lab: Lab | undefined;
+  #world: World | undefined;
+  #number: number;
+  /** Connections that the case holds; ended after it. */
+  held: KeptConnection[] = [];
+
+  /** @param number Of the last place that is taken: cases have the next ones. */
+  constructor(number: number) {
+    this.#number = number;
+    before(async () => {
+      this.#lab = await Lab.open();
+      this.#world = await World.open(this.#lab, planeNamed('ipvs'));
+      addClients(this.#world);
+    });
+    after(async () => {
+      await this.#world?.close();
+      await this.#lab?.close();
+    });
+  }
+
+  get world(): World {
+    return this.#world ?? assert.fail('before the first case');
+  }
+
+  /** A test that leaves nothing behind. */
+  check(family: Family, name: string, run: CrowdCase): void {
+    void test(name, async (t) => {
+      try {
+        await run(place(family, ++this.#number), (text) => t.diagnostic(text));
+      } finally {
+        await Promise.all(this.held.map((connection) => connection.close()));
+        this.held = [];
+      }
+      await this.world.reset();
+    });
+  }
+
+  /** Opens a connection that stays until the case ends. */
+  async hold(address: string, port = 80): Promise<KeptConnection> {
+    const connection = await this.world.connect('client', [address, port]);
+    this.held.push(connection);
+    return connection;
+  }
+
+  /** Connects so many times, one after another, and says which endpoints answered. */
+  async connect(
+    at: Place,
+    count: number,
+    source?: string,
+    address = at.clusterIP(),
+  ): Promise<readonly number[]> {
+    const from = source === undefined ? {} : { sourceAddress: source };
+    const results = await this.world.probe('client', 'TCP', [address, 80], { count, ...from });
+    return results.map((result) => {
+      assert.ok(result.ok, result.ok ? '' : `a connection ended: ${result.error}`);
+      return crowdNumber(at, result.local);
+    });
+  }
 }
 
-/** Address number `index` of the many that the lab's client gets by {@link addClients}. */
+/** The many addresses of the lab's client. */
 export function manyClients(family: Family): readonly string[] {
   return Array.from({ length: clientCount }, (_, index) =>
     family === 'IPv4' ? `192.0.2.${index + 100}` : `2001:db8:2::${(index + 0x100).toString(16)}`,
@@ -35,7 +96,7 @@ export function manyClients(family: Family): readonly string[] {
 }
 
 /** Makes the lab's client many clients. */
-export function addClients(world: World): void {
+function addClients(world: World): void {
   const lines = families.flatMap((family) =>
     manyClients(family).map(
       (address) => `addr add ${address}/${family === 'IPv4' ? 24 : '64 nodad'} dev eth0`,
@@ -91,14 +152,6 @@ export function annotated(
   for (const [name, value] of Object.entries(annotations)) named[`switchyard.dev/${name}`] = value;
   const metadata = { ...object.metadata, annotations: named };
   return { ...object, metadata };
-}
-
-/** Numbers of the crowd's endpoints that answered, in the order of the probes. A probe that failed is a failure. */
-export function answeredBy(at: Place, results: readonly ProbeResult[]): readonly number[] {
-  return results.map((result) => {
-    assert.ok(result.ok, result.ok ? '' : `a connection ended: ${result.error}`);
-    return crowdNumber(at, result.local);
-  });
 }
 
 /** The number of an endpoint of the crowd. */

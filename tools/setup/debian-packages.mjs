@@ -1,7 +1,7 @@
 /**
  * The programs outside npm that the demo and the tests call, and the Debian package of each.
  *
- * The proxy itself calls none of them. What is not `indispensable` is used by single tests, which
+ * In nftables mode the proxy itself calls none of them, in the modes ipvs and iptables only iptables. What is not `indispensable` is used by single tests, which
  * skip and say so where it is missing.
  *
  * @typedef {object} SystemProgram
@@ -88,7 +88,7 @@ export const systemPrograms = [
   {
     command: 'iptables-legacy',
     debianPackage: 'iptables',
-    reason: 'masquerades and filters beside IPVS',
+    reason: 'holds the rules of the mode iptables; masquerades and filters beside IPVS',
     indispensable: false,
   },
 ];

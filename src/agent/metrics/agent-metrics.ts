@@ -12,7 +12,7 @@ import { MetricSet } from './metric-set.ts';
 import { processStart, readProcess } from './process-metrics.ts';
 import { type Round, RoundMetrics } from './round-metrics.ts';
 import { type TrafficOptions, serviceTraffic } from './service-traffic.ts';
-import { type FeatureGate, setVersionMetrics } from './version-metrics.ts';
+import { type FeatureGate, setModeMetric, setVersionMetrics } from './version-metrics.ts';
 
 /** What {@link AgentMetrics} have to know. */
 export interface AgentMetricsOptions {
@@ -25,7 +25,7 @@ export interface AgentMetricsOptions {
   readonly featureGates: readonly FeatureGate[];
   /** `undefined`: traffic is not counted. */
   readonly traffic: TrafficOptions | undefined;
-  /** In ipvs mode. */
+  /** Used in ipvs mode only. */
   readonly ipvs: IpvsMetricsOptions | undefined;
 }
 
@@ -57,12 +57,13 @@ const NO_ANSWER = '<error>';
 
 /** The agent's metrics, in a registry of their own. */
 export class AgentMetrics {
-  readonly #set: MetricSet;
+  readonly #options: AgentMetricsOptions;
+  #set: MetricSet;
   readonly #families: readonly Family[];
   readonly #wallTime: WallTime;
-  readonly #rounds: RoundMetrics;
+  #rounds: RoundMetrics;
   readonly #traffic: ReturnType<typeof serviceTraffic> | undefined;
-  readonly #ipvs: IpvsMetrics | undefined;
+  #ipvs: IpvsMetrics | undefined;
   readonly #serviceChanges: Counter;
   readonly #sliceChanges: Counter;
   readonly #flows: ReadonlyMap<Family, { readonly seconds: Observe; readonly deleted: Count }>;
@@ -75,8 +76,9 @@ export class AgentMetrics {
   #facts: PlanFacts | undefined;
 
   constructor(options: AgentMetricsOptions) {
-    const { mode, families, wallTime, version, featureGates, traffic, ipvs } = options;
+    const { mode, families, wallTime, version, featureGates, traffic } = options;
     const set = new MetricSet(mode);
+    this.#options = options;
     this.#set = set;
     this.#families = families;
     this.#wallTime = wallTime;
@@ -89,7 +91,7 @@ export class AgentMetrics {
         set.counter('switchyard_service_traffic_failures_total'),
         set.gauge('switchyard_service_ports_left_out'),
       );
-    this.#ipvs = ipvs && new IpvsMetrics(ipvs, set);
+    this.#ipvs = this.#ipvsOf(mode);
     this.#serviceChanges = set.counter('kubeproxy_sync_proxy_rules_service_changes_total');
     this.#sliceChanges = set.counter('kubeproxy_sync_proxy_rules_endpoint_changes_total');
     const flowSeconds = set.histogram('kubeproxy_conntrack_reconciler_sync_duration_seconds');
@@ -103,6 +105,17 @@ export class AgentMetrics {
     );
     set.gauge('process_start_time_seconds').set(processStart(this.#queuedAt));
     setVersionMetrics(set, mode, version, featureGates);
+  }
+
+  /**
+   * Goes on in another mode. What is observed of rounds begins again at 0, as with another process; what only the mode
+   * before has keeps its last values.
+   */
+  setMode(mode: MetricsMode): void {
+    this.#set = new MetricSet(mode, this.#set);
+    this.#rounds = new RoundMetrics(this.#set, this.#families, this.#wallTime());
+    this.#ipvs = this.#ipvsOf(mode);
+    setModeMetric(this.#set, mode, this.#options.version);
   }
 
   /** An event of a Service. */
@@ -206,6 +219,11 @@ export class AgentMetrics {
     this.#setState();
     const text = `${await this.#set.text()}${traffic}${ipvs}`;
     return openMetrics ? openMetricsText(text) : prometheusText(text);
+  }
+
+  #ipvsOf(mode: MetricsMode): IpvsMetrics | undefined {
+    const { ipvs } = this.#options;
+    return mode === 'ipvs' && ipvs !== undefined ? new IpvsMetrics(ipvs, this.#set) : undefined;
   }
 
   #setState(): void {

@@ -3,15 +3,25 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import { type MetricName, registeredMetrics } from './definitions.ts';
 import type { MetricDefinition, MetricsMode } from './definition.ts';
 
+type Metric = Counter | Gauge | Histogram;
+
 /** Holds metrics in a registry of its own. Asking for one that the mode does not have is a fault of the caller. */
 export class MetricSet {
-  readonly #registry = new Registry();
-  readonly #metrics = new Map<string, Counter | Gauge | Histogram>();
+  readonly #registry: Registry;
+  readonly #metrics = new Map<string, Metric>();
+  /** Those of earlier modes included. */
+  readonly #all: ReadonlyMap<string, Metric>;
 
-  constructor(mode: MetricsMode) {
+  /** @param before Of the mode before: what both have goes on, and what only that one has keeps its last values. */
+  constructor(mode: MetricsMode, before?: MetricSet) {
+    this.#registry = before === undefined ? new Registry() : before.#registry;
+    const known = before === undefined ? new Map<string, Metric>() : before.#all;
     for (const definition of registeredMetrics(mode)) {
-      this.#metrics.set(definition.name, register(definition, this.#registry));
+      const { name } = definition;
+      const metric = known.get(name) ?? register(definition, this.#registry);
+      this.#metrics.set(name, metric);
     }
+    this.#all = new Map([...known, ...this.#metrics]);
   }
 
   /** The mode has this metric. */
@@ -46,7 +56,7 @@ export class MetricSet {
   }
 }
 
-function register(definition: MetricDefinition, registry: Registry): Counter | Gauge | Histogram {
+function register(definition: MetricDefinition, registry: Registry): Metric {
   const { name, help, type, labels, buckets } = definition;
   const options = { name, help, labelNames: [...labels], registers: [registry] };
   if (type === 'counter') return new Counter(options);

@@ -37,8 +37,7 @@ export function setVersionMetrics(
     platform: `${process.platform}/${process.arch === 'x64' ? 'amd64' : process.arch}`,
   };
   set.gauge('kubernetes_build_info').set(build, 1);
-  const info = { mode, node_version: process.version, version };
-  set.gauge('switchyard_build_info').set(info, 1);
+  setModeMetric(set, mode, version);
   for (const { name, stage, enabled } of featureGates) {
     set.gauge('kubernetes_feature_enabled').set({ name, stage }, enabled ? 1 : 0);
   }
@@ -47,4 +46,11 @@ export function setVersionMetrics(
     const stability_level = /^\[([A-Z]+)\]/.exec(help)?.[1];
     if (stability_level !== undefined) registered.inc({ deprecated_version: '', stability_level });
   }
+}
+
+/** Says which mode runs, in the place of the one before. `version` is Switchyard's. */
+export function setModeMetric(set: MetricSet, mode: MetricsMode, version: string): void {
+  const info = set.gauge('switchyard_build_info');
+  info.reset();
+  info.set({ mode, node_version: process.version, version }, 1);
 }

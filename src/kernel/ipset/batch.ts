@@ -1,6 +1,7 @@
 import { type Cidr, familyOf, formatCidr } from '../../core/ip.ts';
 import type { KernelError } from '../errors.ts';
 import { CommandList } from '../netlink/command-list.ts';
+import type { NetlinkWriter } from '../netlink/writer.ts';
 import { IPSET_CMD } from './constants.ts';
 import type { ElementInfo, ElementKeys, SetElement, SetName, SetType } from './sets.ts';
 import { writeElement, writeSetName } from './write.ts';
@@ -48,12 +49,14 @@ export class IpsetBatch {
   }
 
   #command(type: number, command: IpsetCommand): void {
-    this.commands.add(command, type, 0, (writer) => {
-      writer.nfgenmsg(NFPROTO_IPV4, 0);
-      writeSetName(writer, command.set.name);
-      writeElement(writer, command.element);
-    });
+    this.commands.add(command, type, 0, writeCommand);
   }
+}
+
+function writeCommand(writer: NetlinkWriter, { set, element }: IpsetCommand): void {
+  writer.nfgenmsg(NFPROTO_IPV4, 0);
+  writeSetName(writer, set.name);
+  writeElement(writer, element);
 }
 
 /** What ipset(8) puts there in all its messages; the kernel passes over it. */

@@ -1,60 +1,95 @@
-/** iptables-save and iptables-restore, one process a call: for what is read and written a few times in a life. */
-import { spawnSync } from 'node:child_process';
+/**
+ * iptables through long-lived `iptables-restore` processes, one a family: rules are written and read over their
+ * pipes, and no process is started for either.
+ */
 import type { Family } from '../../core/ip.ts';
-import { KernelError } from '../errors.ts';
+import { Coprocess } from './coprocess.ts';
+import { type IptablesTools, type Variant, findTools, legacyTables } from './variant.ts';
 
-/** The rules of iptables and ip6tables in this process's network namespace. All calls are synchronous. */
-export interface Iptables {
-  /** What the tool says of itself: `iptables v1.8.9 (legacy)`. @throws KernelError UNSUPPORTED, CALL. */
-  version(family: Family): string;
-  /** All tables, as iptables-save(8) prints them. @throws KernelError UNSUPPORTED, PERMISSION, CALL. */
-  save(family: Family): string;
+/** Lines for one table that take effect at once or not at all. */
+export interface TableBatch {
+  /** `nat`, `filter`, …. */
+  readonly table: string;
   /**
-   * Changes the tables in `input` (see iptables-restore(8)) and leaves chains it does not name. Each table
-   * changes at once or not at all. @throws KernelError UNSUPPORTED, PERMISSION, CALL.
+   * Lines as iptables-restore(8) takes them, without `*TABLE`, without `COMMIT` and without line ends:
+   * `:CHAIN - [0:0]` (makes or empties a chain), `-A CHAIN …`, `-I`, `-D`, `-F`, `-X`. Chains that are not named stay
+   * as they are.
    */
-  restore(family: Family, input: string): void;
+  readonly lines: readonly string[];
 }
 
-const PROGRAM: { readonly [F in Family]: string } = { IPv4: 'iptables', IPv6: 'ip6tables' };
-/** Seconds to wait for others who hold the lock of the tables, as kube-proxy waits. */
-const LOCK_SECONDS = '5';
-const LONGEST_MS = 30_000;
-const LONGEST_OUTPUT = 256 * 1024 * 1024;
+/** The rules in this process's network namespace. Calls may overlap; those of a family are carried out in turn. */
+export interface Iptables {
+  /** The variant in use, its version, and why: whether rules of the other one are in force too. */
+  readonly tools: IptablesTools;
+  /**
+   * Starts the process of a family. To be called while this process is small: the time it takes to start another one
+   * grows with the memory of the one that does. @throws KernelError UNSUPPORTED, PERMISSION, CALL.
+   */
+  warm(family: Family): Promise<void>;
+  /**
+   * Writes batches, in their order; resolves when the kernel has all of them. A batch may be of any size, but others
+   * wait for it. While somebody else holds the lock of the tables it waits, without end.
+   *
+   * When the process is killed, another one gets what it had not confirmed: a batch may be carried out twice, if the
+   * process ended after it and before it said so. `:CHAIN` and `-A` bear that; `-I` doubles a rule, `-D` and `-X` are
+   * refused.
+   *
+   * @throws RestoreError A line is refused. Batches before its own are in force, its own and those after are not.
+   * @throws KernelError UNSUPPORTED, PERMISSION, CALL: the process cannot be started, or ends each time; CLOSED.
+   */
+  restore(family: Family, batches: readonly TableBatch[]): Promise<void>;
+  /**
+   * The rules of a table, or of one chain of it, as `iptables -S` prints them: `-P INPUT ACCEPT`, `-N CHAIN`,
+   * `-A CHAIN …`. One chain costs what its rules cost.
+   * @throws RestoreError There is no such table or chain. The process ends of it, and the next call starts another.
+   * @throws KernelError as {@link Iptables.restore}.
+   */
+  list(family: Family, table: string, chain?: string): Promise<readonly string[]>;
+  /** Tables that may hold rules. To list others would make the kernel load them. */
+  tables(family: Family): readonly string[];
+  /** Ends the processes; calls under way reject. A later call starts them again. */
+  close(): void;
+}
 
-/** The tools that are on the PATH; nothing is run before a call. */
-export function openIptables(): Iptables {
+/** What {@link openIptables} can be told. */
+export interface IptablesOptions {
+  /** The variant to use whatever is in force; without it, the one that others use here. */
+  readonly variant?: Variant | undefined;
+  /** Told, once for each call that waits for seconds, who holds the lock: a sentence for the log. */
+  readonly onWait?: ((text: string) => void) | undefined;
+}
+
+const NFT_TABLES = ['raw', 'mangle', 'nat', 'filter', 'security'] as const;
+
+/**
+ * Finds the tools; their processes start when they are used first. Blocks while it runs a few short programs.
+ * @throws KernelError UNSUPPORTED: there is no iptables, none of that variant, or one before 1.8.
+ */
+export function openIptables({
+  variant,
+  onWait = () => undefined,
+}: IptablesOptions = {}): Iptables {
+  const tools = findTools(variant);
+  const coprocesses = {
+    IPv4: new Coprocess(`${tools.programs.IPv4}-restore`, onWait),
+    IPv6: new Coprocess(`${tools.programs.IPv6}-restore`, onWait),
+  };
   return {
-    version: (family) => run(PROGRAM[family], ['--version'], '').trim(),
-    save: (family) => run(`${PROGRAM[family]}-save`, [], ''),
-    restore: (family, input) => {
-      run(`${PROGRAM[family]}-restore`, ['--wait', LOCK_SECONDS, '--noflush'], input);
+    tools,
+    warm: async (family) => coprocesses[family].warm(),
+    restore: async (family, batches) => {
+      await coprocesses[family].carryOut(batches);
+    },
+    list: async (family, table, chain) => {
+      const lines = [chain === undefined ? '-S' : `-S ${chain}`];
+      const printed = await coprocesses[family].carryOut([{ table, lines }]);
+      return printed.filter((line) => line.startsWith('-'));
+    },
+    tables: (family) => (tools.variant === 'nft' ? NFT_TABLES : legacyTables(family)),
+    close: () => {
+      coprocesses.IPv4.close();
+      coprocesses.IPv6.close();
     },
   };
-}
-
-function run(program: string, args: readonly string[], input: string): string {
-  const { error, status, signal, stdout, stderr } = spawnSync(program, args, {
-    input,
-    encoding: 'utf8',
-    timeout: LONGEST_MS,
-    maxBuffer: LONGEST_OUTPUT,
-  });
-  const command = [program, ...args].join(' ');
-  if (error !== undefined) {
-    if ('code' in error && error.code === 'ENOENT') {
-      throw new KernelError(
-        `running ${command}: the program is not there. Install iptables (Debian package iptables), or put it on the PATH.`,
-        { code: 'SY_KERNEL_UNSUPPORTED' },
-      );
-    }
-    throw new KernelError(`running ${command}: ${error.message}`, { code: 'SY_KERNEL_CALL' });
-  }
-  if (status === 0) return stdout;
-  const said = stderr.trim().split('\n').slice(0, 5).join('; ');
-  const isDenied = /permission denied|operation not permitted|must be root/i.test(said);
-  throw new KernelError(
-    `running ${command}: it ended with ${signal ?? `status ${status}`} and said: ${said}${isDenied ? '. Run as root or with the capabilities CAP_NET_ADMIN and CAP_NET_RAW.' : ''}`,
-    { code: isDenied ? 'SY_KERNEL_PERMISSION' : 'SY_KERNEL_CALL' },
-  );
 }

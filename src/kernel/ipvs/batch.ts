@@ -18,7 +18,7 @@ export interface IpvsCommand {
   readonly verb: 'adding' | 'changing' | 'deleting' | 'zeroing';
   readonly virtual: VirtualName;
   /** `undefined`: the virtual server itself. */
-  readonly real: RealAddress | undefined;
+  readonly real: RealAddress | RealServer | undefined;
   /** What the virtual server is to be, when it is added or changed. */
   readonly scheduling: Scheduling | undefined;
 }
@@ -50,34 +50,32 @@ export class IpvsBatch {
 
   /** Adds a virtual server; refused (EXISTS) when it is there. */
   addVirtual(virtual: VirtualName, scheduling: Scheduling): void {
-    this.#virtual(IPVS_CMD.NEW_SERVICE, { verb: 'adding', virtual, real: undefined, scheduling });
+    this.#add({ verb: 'adding', virtual, real: undefined, scheduling });
   }
 
   /** Changes how a virtual server schedules. Its real servers and connections stay. */
   setVirtual(virtual: VirtualName, scheduling: Scheduling): void {
-    this.#virtual(IPVS_CMD.SET_SERVICE, { verb: 'changing', virtual, real: undefined, scheduling });
+    this.#add({ verb: 'changing', virtual, real: undefined, scheduling });
   }
 
   /** Deletes a virtual server with its real servers. */
   deleteVirtual(virtual: VirtualName): void {
-    const command = { verb: 'deleting', virtual, real: undefined, scheduling: undefined } as const;
-    this.#virtual(IPVS_CMD.DEL_SERVICE, command);
+    this.#add({ verb: 'deleting', virtual, real: undefined, scheduling: undefined });
   }
 
   /** Sets the counters of a virtual server and of its real servers to 0. */
   zero(virtual: VirtualName): void {
-    const command = { verb: 'zeroing', virtual, real: undefined, scheduling: undefined } as const;
-    this.#virtual(IPVS_CMD.ZERO, command);
+    this.#add({ verb: 'zeroing', virtual, real: undefined, scheduling: undefined });
   }
 
   /** Adds a real server; refused (EXISTS) when it is there. */
   addReal(virtual: VirtualName, real: RealServer): void {
-    this.#real(IPVS_CMD.NEW_DEST, 'adding', virtual, real);
+    this.#add({ verb: 'adding', virtual, real, scheduling: undefined });
   }
 
   /** Changes weight, forwarding and thresholds. Connections stay. */
   setReal(virtual: VirtualName, real: RealServer): void {
-    this.#real(IPVS_CMD.SET_DEST, 'changing', virtual, real);
+    this.#add({ verb: 'changing', virtual, real, scheduling: undefined });
   }
 
   /**
@@ -86,34 +84,33 @@ export class IpvsBatch {
    * thousands of deletions, additions are slow for that long.
    */
   deleteReal(virtual: VirtualName, { address, port }: RealAddress): void {
-    this.#real(IPVS_CMD.DEL_DEST, 'deleting', virtual, { address, port });
+    this.#add({ verb: 'deleting', virtual, real: { address, port }, scheduling: undefined });
   }
 
-  #virtual(number: number, command: IpvsCommand): void {
-    this.#add(number, command, (writer) => {
-      writeVirtual(writer, command.virtual, command.scheduling);
-    });
-  }
-
-  #real(
-    number: number,
-    verb: IpvsCommand['verb'],
-    virtual: VirtualName,
-    real: RealAddress | RealServer,
-  ): void {
-    this.#add(number, { verb, virtual, real, scheduling: undefined }, (writer) => {
-      writeVirtual(writer, virtual);
-      writeReal(writer, real);
-    });
-  }
-
-  #add(number: number, command: IpvsCommand, write: (writer: NetlinkWriter) => void): void {
+  #add(command: IpvsCommand): void {
     // The socket knows the message type of the family.
-    this.commands.add(command, 0, 0, (writer) => {
-      writer.genlmsghdr(number, IPVS_GENL_VERSION);
-      write(writer);
-    });
+    this.commands.add(command, 0, 0, writeCommand);
   }
+}
+
+/** Numbers of the commands, for virtual servers and for their real servers. */
+const NUMBERS = {
+  adding: { virtual: IPVS_CMD.NEW_SERVICE, real: IPVS_CMD.NEW_DEST },
+  changing: { virtual: IPVS_CMD.SET_SERVICE, real: IPVS_CMD.SET_DEST },
+  deleting: { virtual: IPVS_CMD.DEL_SERVICE, real: IPVS_CMD.DEL_DEST },
+  zeroing: { virtual: IPVS_CMD.ZERO, real: IPVS_CMD.ZERO },
+} as const satisfies {
+  readonly [V in IpvsCommand['verb']]: { readonly virtual: number; readonly real: number };
+};
+
+function writeCommand(
+  writer: NetlinkWriter,
+  { verb, virtual, real, scheduling }: IpvsCommand,
+): void {
+  const numbers = NUMBERS[verb];
+  writer.genlmsghdr(real === undefined ? numbers.virtual : numbers.real, IPVS_GENL_VERSION);
+  writeVirtual(writer, virtual, scheduling);
+  if (real !== undefined) writeReal(writer, real);
 }
 
 const NOT_UNICAST = 'the kernel takes its address for no unicast address (EINVAL)';

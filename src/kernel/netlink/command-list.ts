@@ -39,12 +39,18 @@ export class CommandList<C> {
    * Adds a command.
    * @param type Of the message, unless {@link send} says otherwise.
    * @param flags Besides NLM_F_REQUEST.
-   * @param write Writes the payload; when it throws, the list stays as it was.
+   * @param write Writes the payload; when it throws, the list stays as it was. Called at once, with the command, so that
+   * it need be no closure: there are very many commands.
    */
-  add(command: C, type: number, flags: number, write: (writer: NetlinkWriter) => void): void {
+  add<D extends C>(
+    command: D,
+    type: number,
+    flags: number,
+    write: (writer: NetlinkWriter, command: D) => void,
+  ): void {
     const offset = this.#writer.begin(type, NLM_F.REQUEST | flags, 0);
     try {
-      write(this.#writer);
+      write(this.#writer, command);
       this.#writer.end();
     } catch (error) {
       this.#writer.truncate(offset);

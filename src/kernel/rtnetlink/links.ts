@@ -77,14 +77,14 @@ export class LinkBatch {
   }
 
   #address(type: number, command: LinkCommand & { readonly target: Address }): void {
-    this.commands.add(command, type, createFlags(command), (writer) => {
-      writeLinkAddress(writer, command.link.index, command.target);
+    this.commands.add(command, type, createFlags(command), (writer, { link, target }) => {
+      writeLinkAddress(writer, link.index, target);
     });
   }
 
   #route(type: number, command: LinkCommand & { readonly target: Cidr }): void {
-    this.commands.add(command, type, createFlags(command), (writer) => {
-      writeLocalRoute(writer, command.link.index, command.target);
+    this.commands.add(command, type, createFlags(command), (writer, { link, target }) => {
+      writeLocalRoute(writer, link.index, target);
     });
   }
 }

@@ -1,12 +1,19 @@
 /** What does not depend on Services: the link, the sets and the rules. Made once, and made again when it is gone. */
 import type { Family } from '../../core/ip.ts';
 import { KernelError, isKernelError } from '../../kernel/errors.ts';
-import type { Iptables } from '../../kernel/iptables/iptables.ts';
+import type { Iptables, TableBatch } from '../../kernel/iptables/iptables.ts';
 import { IFF } from '../../kernel/rtnetlink/constants.ts';
 import type { Link } from '../../kernel/rtnetlink/socket.ts';
 import type { Sockets } from './machine.ts';
 import type { ReportBuilder } from './report.ts';
-import { isInForce, ourPart, parseTables, removeTables, writeTable } from './rule-tables.ts';
+import {
+  type Chains,
+  isInForce,
+  ourPart,
+  parseChains,
+  removeFromTable,
+  writeTable,
+} from './rule-tables.ts';
 import type { TableRules } from './rules.ts';
 import { LINK, SET_ROLES, setDefinition, setName } from './schema.ts';
 
@@ -37,8 +44,7 @@ export async function ensureLink({ links }: Sockets, report: ReportBuilder): Pro
 
 /** Makes the sets of a family that are missing. */
 export async function ensureSets(
-  { ipset }: Sockets,
-  iptables: Iptables,
+  { ipset, iptables }: Sockets,
   family: Family,
   present: ReadonlySet<string>,
   report: ReportBuilder,
@@ -54,8 +60,7 @@ export async function ensureSets(
     } catch (error) {
       if (!isKernelError(error, 'SY_KERNEL_EXISTS')) throw error;
       // Of another version: no rule may name it while it is replaced.
-      const rules = removeTables(parseTables(iptables.save(family)));
-      if (rules !== '') iptables.restore(family, rules);
+      await removeRules(iptables, family);
       await report.write(2, () => {
         ipset.destroy(name);
         ipset.create(definition);
@@ -69,7 +74,7 @@ export class RuleKeeper {
   readonly #iptables: Iptables;
   readonly #family: Family;
   readonly #rules: readonly TableRules[];
-  /** How iptables-save spells each of our tables. */
+  /** How iptables spells each of our tables. */
   readonly #spelling = new Map<string, string>();
 
   constructor(iptables: Iptables, family: Family, rules: readonly TableRules[]) {
@@ -78,34 +83,59 @@ export class RuleKeeper {
     this.#rules = rules;
   }
 
-  /** Writes the tables that are not as they should be. */
+  /** True when it is known how iptables spells what was written. */
+  get isLearnt(): boolean {
+    return this.#spelling.size === this.#rules.length;
+  }
+
+  /** Writes the tables that are not as they should be. @throws KernelError */
   async ensure(report: ReportBuilder): Promise<void> {
-    const found = parseTables(this.#iptables.save(this.#family));
-    let input = '';
+    const wrong: TableBatch[] = [];
     let operations = 0;
     for (const rules of this.#rules) {
-      const chains = found.get(rules.table);
-      const spelling = this.#spelling.get(rules.table);
-      const isRight =
-        spelling === undefined ? isInForce(rules, chains) : ourPart(chains) === spelling;
-      this.#spelling.set(rules.table, ourPart(chains));
-      if (isRight) continue;
+      const found = await this.#read(rules);
+      if (this.#isRight(rules, found)) continue;
       report.note(`${this.#family} rules of table ${rules.table} were missing or changed`);
-      input += writeTable(rules, chains);
+      wrong.push(writeTable(rules, found));
+      this.#spelling.delete(rules.table);
       operations += rules.jumps.size + [...rules.chains.values()].flat().length;
     }
-    if (input === '') return;
-    await report.write(operations, () => {
-      this.#iptables.restore(this.#family, input);
-    });
-    const written = parseTables(this.#iptables.save(this.#family));
-    for (const { table } of this.#rules) this.#spelling.set(table, ourPart(written.get(table)));
+    if (wrong.length === 0) return;
+    await report.write(operations, () => this.#iptables.restore(this.#family, wrong));
+  }
+
+  /**
+   * Compares the tables with what they should be. The first time after they were written it learns how they are spelt:
+   * nobody waits for that then, as those would who wait for {@link ensure}. @throws KernelError
+   */
+  async areInForce(): Promise<boolean> {
+    for (const rules of this.#rules) {
+      if (!this.#isRight(rules, await this.#read(rules))) return false;
+    }
+    return true;
+  }
+
+  async #read({ table }: TableRules): Promise<Chains> {
+    return parseChains(await this.#iptables.list(this.#family, table));
+  }
+
+  #isRight(rules: TableRules, found: Chains): boolean {
+    const ours = ourPart(found);
+    const spelling = this.#spelling.get(rules.table);
+    if (spelling !== undefined) return ours === spelling;
+    const isRight = isInForce(rules, found);
+    if (isRight) this.#spelling.set(rules.table, ours);
+    return isRight;
   }
 }
 
 /** Removes the rules of a family, if there are any. Resolves to whether there were. */
-export function removeRules(iptables: Iptables, family: Family): boolean {
-  const input = removeTables(parseTables(iptables.save(family)));
-  if (input !== '') iptables.restore(family, input);
-  return input !== '';
+export async function removeRules(iptables: Iptables, family: Family): Promise<boolean> {
+  const batches: TableBatch[] = [];
+  for (const table of iptables.tables(family)) {
+    const chains = parseChains(await iptables.list(family, table));
+    batches.push(...removeFromTable(table, chains));
+  }
+  await iptables.restore(family, batches);
+  return batches.length > 0;
 }

@@ -1,4 +1,5 @@
 /** What the kernel holds, as people read it. */
+import { setImmediate } from 'node:timers/promises';
 import { type Family, formatCidr, hostPort } from '../../core/ip.ts';
 import { type VirtualName, describeVirtual } from '../../kernel/ipvs/servers.ts';
 import type { ProgrammedFrontend } from '../plane.ts';
@@ -8,6 +9,9 @@ import { readEntries, setNames } from './read.ts';
 import type { SetEntry, SetRole } from './schema.ts';
 
 const FAMILIES: readonly Family[] = ['IPv4', 'IPv6'];
+
+/** Virtual servers whose real servers are asked for before others get their turn. */
+const LISTED_AT_ONCE = 64;
 
 /** Every frontend, from sets and virtual servers. */
 export async function inspectServers({
@@ -31,6 +35,7 @@ export async function inspectServers({
       const [frontend] = roles.get('frontends') ?? [];
       if (frontend === undefined || !('port' in frontend)) continue;
       if (frontend.comment?.startsWith(FOREIGN) === true) continue;
+      if (frontends.length % LISTED_AT_ONCE === 0) await setImmediate();
       const { ip: address, protocol, port, comment } = frontend;
       const mark = roles.get('inside')?.[0]?.mark;
       frontends.push({

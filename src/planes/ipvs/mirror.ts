@@ -48,8 +48,18 @@ export class Mirror<T> {
   }
 
   /** Everything that is there. */
-  held(): Iterable<T> {
+  held(): IteratorObject<T> {
     return this.#held.values();
+  }
+
+  /** How much is there. */
+  get size(): number {
+    return this.#held.size;
+  }
+
+  /** True when {@link settle} has nothing to do. */
+  get isSettled(): boolean {
+    return this.#touched.size === 0;
   }
 
   /** Takes what the kernel has for what is there, in place of what was known. */
@@ -62,11 +72,15 @@ export class Mirror<T> {
     for (const key of this.#wanted.keys()) this.#touched.add(key);
   }
 
-  /** What must be written so that what is wanted is there; taken for written. */
-  settle(): MirrorChanges<T> {
+  /**
+   * What must be written so that what is wanted is there; taken for written.
+   * @param most Things to look at now; the others come with the next call.
+   */
+  settle(most: number): MirrorChanges<T> {
     const added: T[] = [];
     const deleted: T[] = [];
-    for (const key of this.#touched) {
+    for (const key of this.#touched.values().take(most)) {
+      this.#touched.delete(key);
       const wanted = this.#wanted.get(key)?.value;
       const held = this.#held.get(key);
       if (wanted === undefined) {
@@ -78,7 +92,6 @@ export class Mirror<T> {
         this.#held.set(key, wanted);
       }
     }
-    this.#touched.clear();
     return { added, deleted };
   }
 }

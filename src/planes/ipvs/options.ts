@@ -21,4 +21,6 @@ export interface IpvsOptions {
   readonly bindMode: BindMode;
   /** Longest time that connections to an endpoint that went away may last, where a Service does not say. */
   readonly drainMs: number;
+  /** Another plane is in charge: no rules, which would also refuse and mark what that plane translates. */
+  readonly isRetired?: true;
 }

@@ -3,6 +3,7 @@ import { type Address, type Cidr, hostPort, parseAddress } from '../../core/ip.t
 import type { Endpoint, Frontend, Route, Target } from '../../core/route.ts';
 import type { RealServer, VirtualName } from '../../kernel/ipvs/servers.ts';
 import { describeVirtual } from '../../kernel/ipvs/servers.ts';
+import type { Notice } from '../plane.ts';
 import type { SetEntry } from './schema.ts';
 import {
   type Choice,
@@ -22,8 +23,7 @@ export interface RoutePlan {
   readonly entries: readonly SetEntry[];
   /** Addresses to be bound to the link. */
   readonly addresses: readonly Address[];
-  /** Wishes that are not granted, as sentences. */
-  readonly notices: readonly string[];
+  readonly notices: readonly Notice[];
 }
 
 /** What a plan depends on besides its Route. */
@@ -50,7 +50,7 @@ const NONE: readonly never[] = [];
 export function planRoute(route: Route, context: PlanContext): RoutePlan {
   const { family, protocol, affinitySeconds, drainSeconds } = route;
   const chosen = chooseScheduler(route, context.byDefault, context.has);
-  const notices: string[] = chosen.notice === undefined ? [] : [chosen.notice];
+  const notices: Notice[] = chosen.notice === undefined ? [] : [chosen.notice];
   const serving = new Set(route.serving);
   const drainMs = drainSeconds === undefined ? context.drainMs : drainSeconds * 1000;
   const realsOf = sharedReals();
@@ -74,7 +74,8 @@ export function planRoute(route: Route, context: PlanContext): RoutePlan {
   if (mark !== undefined && route.externalFromInside !== undefined) {
     add({ mark, family }, route.externalFromInside);
   } else if (needsMark(route)) {
-    notices.push('No firewall mark is left: its own node gets what outsiders get.');
+    const text = 'No firewall mark is left: its own node gets what outsiders get.';
+    notices.push({ about: 'other', text });
   }
   const entries: SetEntry[] = [];
   const addresses: Address[] = [];
@@ -92,9 +93,8 @@ export function planRoute(route: Route, context: PlanContext): RoutePlan {
       element: { ip: address, protocol, port, comment: comment(route, isForeign) },
     });
     if (isForeign) {
-      notices.push(
-        `A virtual server that is not ours has ${describeVirtual(name)}: it is left alone.`,
-      );
+      const text = `A virtual server that is not ours has ${describeVirtual(name)}: it is left alone.`;
+      notices.push({ about: 'other', text });
       continue;
     }
     add(name, targetOf(route, frontend));

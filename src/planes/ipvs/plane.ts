@@ -8,7 +8,12 @@ import type { PlaneSettings } from '../../core/node.ts';
 import type { Route, RouteChange } from '../../core/route.ts';
 import { KernelError } from '../../kernel/errors.ts';
 import type { KernelIo } from '../../kernel/io.ts';
-import { describeVirtual, familyOfVirtual } from '../../kernel/ipvs/servers.ts';
+import {
+  type RealServerInfo,
+  type VirtualName,
+  describeVirtual,
+  familyOfVirtual,
+} from '../../kernel/ipvs/servers.ts';
 import type { Link } from '../../kernel/rtnetlink/socket.ts';
 import type {
   Capability,
@@ -21,9 +26,11 @@ import type {
 import { RuleKeeper, ensureLink, ensureSets } from './base.ts';
 import { ChangeBatches, type Refusals, commitChanges } from './changes.ts';
 import { TrafficCounters } from './counters.ts';
+import { EndedConnections } from './ended-connections.ts';
 import { inspectServers } from './inspect.ts';
 import { type Machine, Sockets, thisMachine } from './machine.ts';
 import type { IpvsOptions } from './options.ts';
+import { Patrol } from './patrol.ts';
 import type { RoutePlan } from './plan.ts';
 import { readEntries, readLinkContents, setNames } from './read.ts';
 import { removeEverything, removeFamilies } from './remove.ts';
@@ -41,6 +48,8 @@ const FAMILIES: readonly Family[] = ['IPv4', 'IPv6'];
 const ATTEMPTS = 3;
 /** Virtual servers whose real servers are listed before other work gets its turn. */
 const LISTED_AT_ONCE = 32;
+/** Routes that are planned before other work gets its turn. */
+const PLANNED_AT_ONCE = 256;
 /** Sets that kube-proxy makes in ipvs mode: what it served is taken over. */
 const KUBE_PROXY_SETS = ['KUBE-CLUSTER-IP', 'KUBE-6-CLUSTER-IP'] as const;
 
@@ -65,25 +74,34 @@ class IpvsPlane implements DataPlane {
   #state: PlaneState;
   #rules: readonly RuleKeeper[] = [];
   #link: Link | undefined;
+  readonly #ended: EndedConnections;
+  #patrol: Patrol;
+  /** The patrol found something; what it is, only a comparison tells. */
+  #isDamaged = false;
   #counters = new TrafficCounters(0);
   #report = new ReportBuilder();
 
   constructor(io: KernelIo, options: IpvsOptions, machine: Machine) {
     this.#options = options;
     this.#machine = machine;
-    this.#sockets = new Sockets(io);
+    this.#sockets = new Sockets(io, machine);
     this.#state = new PlaneState([], options);
+    this.#patrol = new Patrol(this.#state);
+    this.#ended = new EndedConnections(machine.connections, machine.clock);
   }
 
   probe(): readonly Capability[] {
-    return probeIpvs(this.#sockets, this.#machine.iptables);
+    const capabilities = probeIpvs(this.#sockets);
+    if (capabilities.every(({ ok }) => ok)) this.#warmUp();
+    return capabilities;
   }
 
   async open(settings: PlaneSettings, routes: Iterable<Route>): Promise<WriteReport> {
     this.#report = new ReportBuilder();
+    await this.#requireScheduler();
     const { families } = settings;
-    const { sysctls, kernelRelease, iptables } = this.#machine;
-    const { strictArp, tcpMs, tcpFinMs, udpMs, masqueradeBit } = this.#options;
+    const { sysctls, kernelRelease } = this.#machine;
+    const { strictArp, tcpMs, tcpFinMs, udpMs, masqueradeBit, isRetired } = this.#options;
     applySysctls(sysctls, strictArp, kernelRelease);
     const timeouts = { tcp: seconds(tcpMs), tcpFin: seconds(tcpFinMs), udp: seconds(udpMs) };
     if (Object.values(timeouts).some((value) => value > 0)) {
@@ -91,9 +109,11 @@ class IpvsPlane implements DataPlane {
     }
     const state = new PlaneState(families, this.#options);
     this.#state = state;
-    this.#rules = families.map((family) => {
+    this.#patrol = new Patrol(state);
+    const ruled = isRetired === true ? [] : families;
+    this.#rules = ruled.map((family) => {
       const rules = familyRules(family, settings, 2 ** masqueradeBit, state.marks);
-      return new RuleKeeper(iptables, family, rules);
+      return new RuleKeeper(this.#sockets.iptables, family, rules);
     });
     const ours = [...routes].filter(({ family }) => state.has(family));
     this.#counters = new TrafficCounters(settings.countedPorts);
@@ -101,7 +121,7 @@ class IpvsPlane implements DataPlane {
     await this.#synchronise(ours);
     const others = FAMILIES.filter((family) => !state.has(family));
     if (others.length > 0) {
-      await removeFamilies(this.#sockets, iptables, state.marks, others);
+      await removeFamilies(this.#sockets, state.marks, others);
     }
     for (const plan of state.plans.values()) this.#noticesOf(plan);
     return this.#report.done();
@@ -133,22 +153,36 @@ class IpvsPlane implements DataPlane {
   }
 
   async tend(): Promise<WriteReport | undefined> {
+    const link = this.#link;
+    await this.#learnRules();
+    if (link !== undefined && !this.#isDamaged) {
+      this.#isDamaged = await this.#patrol.findsDamage(this.#sockets, link, this.#rules);
+    }
     const { servers } = this.#state;
     const draining = servers.draining();
     if (draining.length === 0) return undefined;
     this.#report = new ReportBuilder();
-    const { ipvs } = this.#sockets;
+    const found: (readonly [VirtualName, readonly RealServerInfo[]])[] = [];
+    for (const name of draining) {
+      if (found.length % LISTED_AT_ONCE === 0) await setImmediate();
+      found.push([name, this.#sockets.ipvs.realServers(name)]);
+    }
     const now = this.#machine.clock.now();
     await this.#writeOrRepair(({ last }) =>
-      draining.flatMap((name) => servers.tend(name, ipvs.realServers(name), last, now) ?? []),
+      found.flatMap(
+        ([name, reals]) =>
+          servers.tend(name, reals, last, now, (...drain) => this.#ended.have(...drain)) ?? [],
+      ),
     );
+    // Its answer is for the next time: nothing waits for the table, however large.
+    void this.#ended.look();
     const report = this.#report.done();
     return report.operations === 0 ? undefined : report;
   }
 
   disturbed(): boolean {
-    // IPVS, ipset and iptables tell nobody of changes: they are found by comparing, in verify().
-    return false;
+    // IPVS, ipset and iptables tell nobody of changes: tend() looks for them.
+    return this.#isDamaged;
   }
 
   async verify(): Promise<DriftReport> {
@@ -168,17 +202,34 @@ class IpvsPlane implements DataPlane {
 
   async remove(): Promise<boolean> {
     this.#state = new PlaneState([], this.#options);
+    this.#patrol = new Patrol(this.#state);
     this.#rules = [];
     this.#link = undefined;
-    return removeEverything(this.#sockets, this.#machine.iptables, this.#state.marks);
+    return removeEverything(this.#sockets, this.#state.marks);
   }
 
   close(): void {
     this.#sockets.close();
   }
 
+  /** Starts what takes long to start from a process that has grown. */
+  #warmUp(): void {
+    for (const family of FAMILIES) {
+      // open() needs it, and tells why if it does not work.
+      this.#sockets.iptables.warm(family).catch(() => undefined);
+    }
+  }
+
+  /** After they were written. */
+  async #learnRules(): Promise<void> {
+    const unknown = this.#rules.filter(({ isLearnt }) => !isLearnt);
+    const found = await Promise.all(unknown.map(async (rules) => rules.areInForce()));
+    if (found.includes(false)) this.#isDamaged = true;
+  }
+
   /** Makes the kernel hold what the plans say, or what these Routes say, whatever is there now. */
   async #synchronise(routes?: readonly Route[]): Promise<void> {
+    this.#isDamaged = false;
     for (let attempt = 1; ; attempt++) {
       await this.#adopt(routes !== undefined && attempt === 1 ? routes : undefined);
       const { foreign, errors } = await this.#write();
@@ -191,7 +242,6 @@ class IpvsPlane implements DataPlane {
 
   /** Reads what is there, makes what does not depend on Services, and plans. */
   async #adopt(routes: readonly Route[] | undefined): Promise<void> {
-    const { iptables } = this.#machine;
     const { ipset, links } = this.#sockets;
     const state = this.#state;
     this.#readNodeAddresses();
@@ -200,17 +250,20 @@ class IpvsPlane implements DataPlane {
     const present = setNames(ipset);
     const entries = new Map<Family, readonly SetEntry[]>();
     for (const family of FAMILIES.filter((each) => state.has(each))) {
-      await ensureSets(this.#sockets, iptables, family, present, this.#report);
+      await ensureSets(this.#sockets, family, present, this.#report);
       entries.set(family, readEntries(ipset, family, present));
     }
-    for (const rules of this.#rules) await rules.ensure(this.#report);
-    const { ours: bound } = readLinkContents(links, link, [...entries.values()].flat());
-    const base = { entries, bound };
+    await Promise.all(this.#rules.map(async (rules) => rules.ensure(this.#report)));
+    const { ours: bound, others } = readLinkContents(links, link, [...entries.values()].flat());
+    const base = { entries, bound, others };
     state.adoptBase(base);
     if (routes !== undefined) await this.#findSchedulers(routes);
     const isTakenOver = KUBE_PROXY_SETS.some((name) => present.has(name));
     await this.#adoptServers(state.ownership(base, routes, isTakenOver));
-    for (const route of routes ?? []) state.plan(route);
+    for (const [index, route] of (routes ?? []).entries()) {
+      if (index > 0 && index % PLANNED_AT_ONCE === 0) await setImmediate();
+      state.plan(route);
+    }
   }
 
   async #adoptServers(ownership: ReturnType<PlaneState['ownership']>): Promise<void> {
@@ -234,7 +287,7 @@ class IpvsPlane implements DataPlane {
     if (link === undefined) return { foreign: [], errors: [] };
     this.#batches.reset();
     const now = this.#machine.clock.now();
-    this.#state.settle(this.#batches, link, this.#report, now, more);
+    await this.#state.settle(this.#batches, link, this.#report, now, more);
     return commitChanges(this.#sockets, this.#batches, this.#report);
   }
 
@@ -248,6 +301,17 @@ class IpvsPlane implements DataPlane {
       if (!(error instanceof KernelError)) throw error;
     }
     await this.#synchronise();
+  }
+
+  /** All Services that ask for none would go without. */
+  async #requireScheduler(): Promise<void> {
+    const { byDefault, marks } = this.#state;
+    const { scheduler } = byDefault;
+    if (await hasScheduler(this.#sockets.ipvs, scheduler, marks.spare)) return;
+    throw new KernelError(
+      `choosing the IPVS scheduler ${scheduler} (ipvs.scheduler): this kernel does not have it. Load the module ip_vs_${scheduler}, or choose another scheduler.`,
+      { code: 'SY_KERNEL_NO_SCHEDULER' },
+    );
   }
 
   async #findSchedulers(routes: readonly Route[]): Promise<void> {
@@ -267,7 +331,7 @@ class IpvsPlane implements DataPlane {
   }
 
   #noticesOf({ route, notices }: RoutePlan): void {
-    for (const text of notices) this.#report.notice({ service: route.service, text });
+    for (const notice of notices) this.#report.notice({ ...notice, service: route.service });
   }
 }
 

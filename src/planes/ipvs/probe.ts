@@ -1,7 +1,5 @@
 /** What the ipvs plane needs of this node, tried out. */
-import type { Family } from '../../core/ip.ts';
 import { KernelError } from '../../kernel/errors.ts';
-import type { Iptables } from '../../kernel/iptables/iptables.ts';
 import { IpvsBatch, type IpvsSocket } from '../../kernel/ipvs/socket.ts';
 import type { Capability } from '../plane.ts';
 import type { Sockets } from './machine.ts';
@@ -32,7 +30,7 @@ export async function hasScheduler(
 }
 
 /** One answer for each thing that is needed. Leaves nothing behind. */
-export function probeIpvs(sockets: Sockets, iptables: Iptables): readonly Capability[] {
+export function probeIpvs(sockets: Sockets): readonly Capability[] {
   return [
     tried('IPVS', () => `version ${sockets.ipvs.info().version}`),
     tried('ipset', () => {
@@ -52,12 +50,10 @@ export function probeIpvs(sockets: Sockets, iptables: Iptables): readonly Capabi
       sockets.links.deleteLink(PROBE_LINK);
       return 'can be made';
     }),
-    ...(['IPv4', 'IPv6'] as const satisfies readonly Family[]).map((family) =>
-      tried(`iptables for ${family}`, () => {
-        iptables.save(family);
-        return iptables.version(family);
-      }),
-    ),
+    tried('iptables', () => {
+      const { version, reason } = sockets.iptables.tools;
+      return `${version}: ${reason}`;
+    }),
   ];
 }
 

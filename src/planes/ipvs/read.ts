@@ -36,8 +36,8 @@ export interface BoundAddress {
 /** What is bound to the link. */
 export interface LinkContents {
   readonly ours: readonly BoundAddress[];
-  /** True when somebody else put an address on it. */
-  readonly hasOthers: boolean;
+  /** Addresses that somebody else put on it. */
+  readonly others: readonly Address[];
 }
 
 /**
@@ -54,14 +54,15 @@ export function readLinkContents(
     if ((role === 'cluster' || role === 'other') && 'ip' in element) named.add(element.ip);
   }
   const addresses = links.addresses(link).filter(({ address }) => !isLinkLocal(address));
-  const ours = addresses.filter(({ address }) => named.has(address));
   const routes = links.localRoutes(link).filter(({ protocol }) => protocol === RTPROT_STATIC);
   return {
     ours: [
       ...routes.map(({ destination: { address } }) => ({ address, by: 'route' }) as const),
-      ...ours.map(({ address }) => ({ address, by: 'address' }) as const),
+      ...addresses
+        .filter(({ address }) => named.has(address))
+        .map(({ address }) => ({ address, by: 'address' }) as const),
     ],
-    hasOthers: ours.length < addresses.length,
+    others: addresses.flatMap(({ address }) => (named.has(address) ? [] : address)),
   };
 }
 

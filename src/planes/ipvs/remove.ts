@@ -1,7 +1,6 @@
 /** Removes everything of the plane, and nothing else. */
 import { type Family, familyOf } from '../../core/ip.ts';
 import { isKernelError } from '../../kernel/errors.ts';
-import type { Iptables } from '../../kernel/iptables/iptables.ts';
 import { IpvsBatch } from '../../kernel/ipvs/socket.ts';
 import { describeVirtual, familyOfVirtual } from '../../kernel/ipvs/servers.ts';
 import { LinkBatch } from '../../kernel/rtnetlink/links.ts';
@@ -14,15 +13,11 @@ import { LINK, SET_ROLES, type SetEntry, setName } from './schema.ts';
 const FAMILIES: readonly Family[] = ['IPv4', 'IPv6'];
 
 /** Removes all of it, of both families. Resolves to whether there was anything. */
-export async function removeEverything(
-  sockets: Sockets,
-  iptables: Iptables,
-  marks: Marks,
-): Promise<boolean> {
-  const isFound = await removeFamilies(sockets, iptables, marks, FAMILIES);
+export async function removeEverything(sockets: Sockets, marks: Marks): Promise<boolean> {
+  const isFound = await removeFamilies(sockets, marks, FAMILIES);
   const { links } = sockets;
   const link = links.link(LINK);
-  if (link?.kind !== 'dummy' || readLinkContents(links, link, []).hasOthers) return isFound;
+  if (link?.kind !== 'dummy' || readLinkContents(links, link, []).others.length > 0) return isFound;
   links.deleteLink(LINK);
   return true;
 }
@@ -34,13 +29,12 @@ export async function removeEverything(
  */
 export async function removeFamilies(
   sockets: Sockets,
-  iptables: Iptables,
   marks: Marks,
   families: readonly Family[],
 ): Promise<boolean> {
   let isFound = false;
   for (const family of families) {
-    isFound = unlessUnsupported(() => removeRules(iptables, family), false) || isFound;
+    isFound = (await removeRulesIfThere(sockets, family)) || isFound;
   }
   const names = unlessUnsupported(() => setNames(sockets.ipset), new Set<string>());
   const entries = families.flatMap((family) => readEntries(sockets.ipset, family, names));
@@ -59,6 +53,15 @@ export async function removeFamilies(
   );
   for (const name of sets) sockets.ipset.destroy(name);
   return isFound || servers.length + addresses + sets.length > 0;
+}
+
+async function removeRulesIfThere(sockets: Sockets, family: Family): Promise<boolean> {
+  try {
+    return await removeRules(sockets.iptables, family);
+  } catch (error) {
+    if (isKernelError(error, 'SY_KERNEL_UNSUPPORTED')) return false;
+    throw error;
+  }
 }
 
 /** Resolves to how many there were. */

@@ -1,7 +1,8 @@
 /** Adds up what one call writes. */
 import type { ServiceNotice, WriteReport } from '../plane.ts';
 
-const MAX_DRIFT_LINES = 20;
+/** Lines that are kept. */
+export const MAX_DRIFT_LINES = 20;
 
 /** The report of one call, while it is under way. */
 export class ReportBuilder {

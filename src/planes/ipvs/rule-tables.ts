@@ -1,37 +1,29 @@
-/** Our chains among those of others, as iptables-save tells them and iptables-restore takes them. */
+/** Our chains among those of others: reads them from a listing of iptables, and makes what changes them. */
+import type { TableBatch } from '../../kernel/iptables/iptables.ts';
 import { CHAIN, type TableRules } from './rules.ts';
 
 /** Rules of a table by chain, each without `-A CHAIN`. */
-type Chains = Map<string, string[]>;
-
-/** Tables by name. */
-export type SavedTables = ReadonlyMap<string, Chains>;
+export type Chains = ReadonlyMap<string, readonly string[]>;
 
 /** Leads to a chain of ours. */
 const LEADS_HERE = new RegExp(`(?:^| )-[jg] ${CHAIN}(?:-[A-Z]+)?(?: |$)`);
 
-/** Reads what iptables-save printed. */
-export function parseTables(saved: string): SavedTables {
-  const tables = new Map<string, Chains>();
-  let chains: Chains = new Map();
-  for (const line of saved.split('\n')) {
-    if (line.startsWith('*')) {
-      chains = new Map();
-      tables.set(line.slice(1).trim(), chains);
-    } else if (line.startsWith(':')) {
-      chains.set(line.slice(1, line.indexOf(' ')), []);
-    } else if (line.startsWith('-A ')) {
-      const end = line.indexOf(' ', 3);
-      chains.get(line.slice(3, end))?.push(line.slice(end + 1).trimEnd());
-    }
+/** Sorts what {@link Iptables.list} told of a table. */
+export function parseChains(listed: readonly string[]): Chains {
+  const chains = new Map<string, string[]>();
+  for (const line of listed) {
+    const [kind = '', chain = ''] = line.split(' ', 2);
+    if (kind === '-A')
+      chains.get(chain)?.push(line.slice(kind.length + chain.length + 2).trimEnd());
+    else chains.set(chain, []);
   }
-  return tables;
+  return chains;
 }
 
 /** Only what is ours in a table, as text to compare: chains of ours, and rules of others that lead there. */
-export function ourPart(chains: Chains | undefined): string {
+export function ourPart(chains: Chains): string {
   const lines: string[] = [];
-  for (const [chain, rules] of chains ?? []) {
+  for (const [chain, rules] of chains) {
     const ours = isOurs(chain) ? rules : rules.filter((rule) => LEADS_HERE.test(rule));
     if (isOurs(chain)) lines.push(`:${chain}`);
     lines.push(...ours.map((rule) => `${chain} ${rule}`));
@@ -39,9 +31,8 @@ export function ourPart(chains: Chains | undefined): string {
   return lines.join('\n');
 }
 
-/** True when these are the rules, as far as iptables-save tells: it may spell them in another way. */
-export function isInForce(rules: TableRules, chains: Chains | undefined): boolean {
-  if (chains === undefined) return false;
+/** True when these are the rules, as far as can be told: iptables may spell them in another way. */
+export function isInForce(rules: TableRules, chains: Chains): boolean {
   const names = [...chains.keys()].filter(isOurs);
   const jumps = [...chains].flatMap(([chain, found]) =>
     isOurs(chain) ? [] : found.filter((rule) => LEADS_HERE.test(rule)).map(() => chain),
@@ -55,14 +46,11 @@ export function isInForce(rules: TableRules, chains: Chains | undefined): boolea
   );
 }
 
-/** Input of iptables-restore that puts these rules in the place of whatever we have in the table. */
-export function writeTable(rules: TableRules, chains: Chains | undefined): string {
-  const lines = [`*${rules.table}`];
-  for (const name of rules.chains.keys()) lines.push(`:${name} - [0:0]`);
+/** Puts these rules in the place of whatever we have in the table. */
+export function writeTable(rules: TableRules, chains: Chains): TableBatch {
+  const lines = [...rules.chains.keys()].map((name) => `:${name} - [0:0]`);
   lines.push(...deletedJumps(chains));
-  const stale = [...(chains?.keys() ?? [])].filter(
-    (name) => isOurs(name) && !rules.chains.has(name),
-  );
+  const stale = [...chains.keys()].filter((name) => isOurs(name) && !rules.chains.has(name));
   for (const name of stale) lines.push(`-F ${name}`);
   let comment = ` -m comment --comment "${commentOf(rules)}"`;
   for (const [name, list] of rules.chains) {
@@ -73,26 +61,22 @@ export function writeTable(rules: TableRules, chains: Chains | undefined): strin
   }
   for (const name of stale) lines.push(`-X ${name}`);
   for (const [chain, rule] of rules.jumps) lines.push(`-I ${chain} 1 ${rule}`);
-  return `${lines.join('\n')}\nCOMMIT\n`;
+  return { table: rules.table, lines };
 }
 
-/** Input of iptables-restore that removes what is ours from all tables; empty when there is nothing. */
-export function removeTables(tables: SavedTables): string {
-  let input = '';
-  for (const [table, chains] of tables) {
-    const ours = [...chains.keys()].filter(isOurs);
-    const lines = [
-      ...deletedJumps(chains),
-      ...ours.map((name) => `-F ${name}`),
-      ...ours.map((name) => `-X ${name}`),
-    ];
-    if (lines.length > 0) input += `*${table}\n${lines.join('\n')}\nCOMMIT\n`;
-  }
-  return input;
+/** Removes what is ours from a table; nothing when there is nothing. */
+export function removeFromTable(table: string, chains: Chains): readonly TableBatch[] {
+  const ours = [...chains.keys()].filter(isOurs);
+  const lines = [
+    ...deletedJumps(chains),
+    ...ours.map((name) => `-F ${name}`),
+    ...ours.map((name) => `-X ${name}`),
+  ];
+  return lines.length === 0 ? [] : [{ table, lines }];
 }
 
-function deletedJumps(chains: Chains | undefined): readonly string[] {
-  return [...(chains ?? [])].flatMap(([chain, found]) =>
+function deletedJumps(chains: Chains): readonly string[] {
+  return [...chains].flatMap(([chain, found]) =>
     isOurs(chain)
       ? []
       : found.filter((rule) => LEADS_HERE.test(rule)).map((rule) => `-D ${chain} ${rule}`),

@@ -26,6 +26,7 @@ export interface TableRules {
 
 /** Starts the name of every chain of ours. */
 export const CHAIN = 'SWY-IPVS';
+const FORWARD = `${CHAIN}-FORWARD`;
 const FRONTEND = `${CHAIN}-FRONTEND`;
 const INSIDE = `${CHAIN}-INSIDE`;
 const OUTPUT = `${CHAIN}-OUTPUT`;
@@ -129,6 +130,12 @@ export function familyRules(
       ],
     ],
     [
+      // Answers pass here before IPVS sees them, and nothing tells them from other answers; requests pass OUTPUT. Where
+      // what is forwarded is dropped (`-P FORWARD DROP`), nobody else lets them by.
+      FORWARD,
+      ['-m conntrack --ctdir REPLY -j ACCEPT'],
+    ],
+    [
       REFUSE,
       ['-p tcp -j REJECT --reject-with tcp-reset', `-j REJECT --reject-with ${unreachable}`],
     ],
@@ -142,7 +149,10 @@ export function familyRules(
       ['POSTROUTING', `-m ipvs --ipvs -j ${CHAIN}`],
       ['OUTPUT', `-m ipvs ! --ipvs -j ${OUTPUT}`],
     ]),
-    tableRules('filter', filter, [['INPUT', `${IS_NEW} -j ${CHAIN}`]]),
+    tableRules('filter', filter, [
+      ['INPUT', `${IS_NEW} -j ${CHAIN}`],
+      ['FORWARD', `-m conntrack --ctstate RELATED,ESTABLISHED -j ${FORWARD}`],
+    ]),
   ];
 }
 

@@ -3,6 +3,7 @@ import { type Family, addressLength } from '../../core/ip.ts';
 import type { Scheduler } from '../../core/model.ts';
 import type { Route, Target } from '../../core/route.ts';
 import { SCHEDULER_FLAGS, type Scheduling } from '../../kernel/ipvs/servers.ts';
+import type { Notice } from '../plane.ts';
 
 /** A scheduler with its flags, as {@link Scheduling} has them. */
 export type Choice = Pick<Scheduling, 'scheduler' | 'schedulerFlags'>;
@@ -12,7 +13,7 @@ export type HasScheduler = (name: string) => boolean;
 
 /** What was chosen for a Route, and what of its wishes was not granted. */
 export interface ChosenScheduler extends Choice {
-  readonly notice: string | undefined;
+  readonly notice: Notice | undefined;
 }
 
 /** Schedulers that pass over weights, and those that do the same with them. */
@@ -50,10 +51,13 @@ export function chooseScheduler(
   has: HasScheduler,
 ): ChosenScheduler {
   if (wish !== undefined && has(wish.name)) return wished(wish);
-  const notice =
+  const notice: Notice | undefined =
     wish === undefined
       ? undefined
-      : `This kernel has no IPVS scheduler ${wish.name} (module ip_vs_${wish.name}); ${byDefault.scheduler} is used.`;
+      : {
+          about: 'scheduler',
+          text: `This kernel has no IPVS scheduler ${wish.name} (module ip_vs_${wish.name}); ${byDefault.scheduler} is used.`,
+        };
   const isWeighted = [internal, external].some(hasWeights);
   const weighted = isWeighted ? WEIGHTED.get(byDefault.scheduler) : undefined;
   if (weighted === undefined || !has(weighted)) return { ...byDefault, notice };
@@ -131,7 +135,10 @@ function wished({ name, flags }: Scheduler): ChosenScheduler {
     notice:
       unknown.length === 0
         ? undefined
-        : `The scheduler ${name} has no flag ${unknown.join(', ')}; it is used without.`,
+        : {
+            about: 'other',
+            text: `The scheduler ${name} has no flag ${unknown.join(', ')}; it is used without.`,
+          },
   };
 }
 

@@ -58,6 +58,9 @@ export interface ServerSink {
   readonly note: (what: string) => void;
 }
 
+/** Says of a real server that drains until then whether its connections, all inactive, have ended. */
+export type HaveEnded = (virtual: VirtualName, real: RealServer, until: number) => boolean;
+
 /** What became of a virtual server. */
 export interface ServerFate {
   readonly name: VirtualName;
@@ -71,6 +74,8 @@ export class Servers {
   readonly #wanted = new Map<string, WantedServer>();
   readonly #touched = new Set<string>();
   readonly #draining = new Set<string>();
+  /** Where {@link nextHeld} goes on. */
+  #round = this.#held.values();
 
   /** It is to be there, as told last. */
   want(key: string, wanted: WantedServer): void {
@@ -117,19 +122,51 @@ export class Servers {
     for (const key of this.#wanted.keys()) this.#touched.add(key);
   }
 
+  /** True when {@link settle} has nothing to do. */
+  get isSettled(): boolean {
+    return this.#touched.size === 0;
+  }
+
   /**
    * Writes what must change into the sink and takes it for written.
    * @param now Milliseconds; ends of drains are counted from it.
    * @param drainMs For virtual servers of an earlier run, of whose Services nothing is known.
+   * @param most Virtual servers to settle now; the others come with the next call.
    */
-  settle(sink: ServerSink, now: number, drainMs: number): readonly ServerFate[] {
+  settle(sink: ServerSink, now: number, drainMs: number, most: number): readonly ServerFate[] {
     const fates: ServerFate[] = [];
-    for (const key of this.#touched) {
+    for (const key of this.#touched.values().take(most)) {
+      this.#touched.delete(key);
       const fate = this.#settleOne(key, sink, now, drainMs);
       if (fate !== undefined) fates.push(fate);
     }
-    this.#touched.clear();
     return fates;
+  }
+
+  /** The next ones of all that the kernel holds, in turn: all of them once in `turns` calls, but `most` in each. */
+  nextHeld(turns: number, most: number): readonly VirtualName[] {
+    const names: VirtualName[] = [];
+    const count = Math.min(Math.ceil(this.#held.size / turns), most);
+    while (names.length < count) {
+      const { value } = this.#round.next();
+      if (value === undefined) this.#round = this.#held.values();
+      else names.push(value.name);
+    }
+    return names;
+  }
+
+  /** True when the kernel has what it should have. */
+  isIntact({ name, scheduling, realServers }: FoundServer): boolean {
+    const held = this.#held.get(describeVirtual(name));
+    return (
+      held !== undefined &&
+      isSameScheduling(held.scheduling, scheduling) &&
+      held.reals.size === realServers.length &&
+      realServers.every((real) => {
+        const known = held.reals.get(keyOf(real));
+        return known !== undefined && isSameReal(known, real);
+      })
+    );
   }
 
   /** Virtual servers with real servers that wait for their connections to end. */
@@ -143,14 +180,18 @@ export class Servers {
     found: readonly RealServerInfo[],
     batch: IpvsBatch,
     now: number,
+    haveEnded: HaveEnded,
   ): ServerFate | undefined {
     const key = describeVirtual(name);
     const held = this.#held.get(key);
     if (held === undefined) return undefined;
     for (const real of found) {
       const until = held.leaving.get(keyOf(real));
-      const isIdle = real.activeConnections + real.inactiveConnections === 0;
-      if (until !== undefined && (isIdle || now >= until)) drop(held, real, batch);
+      if (until === undefined) continue;
+      const isIdle =
+        real.activeConnections === 0 &&
+        (real.inactiveConnections === 0 || haveEnded(name, real, until));
+      if (isIdle || now >= until) drop(held, real, batch);
     }
     // Others may have deleted some.
     const there = new Set(found.map(keyOf));

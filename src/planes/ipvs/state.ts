@@ -2,19 +2,21 @@
  * What the plane wants in the kernel and what it knows to be there: the plans of all Routes, and for each kind of
  * kernel object the difference. Does no I/O.
  */
+import { setImmediate } from 'node:timers/promises';
 import { type Address, type Family, cidrContains, familyOf } from '../../core/ip.ts';
 import type { Route, RouteKey } from '../../core/route.ts';
 import { type VirtualName, describeVirtual } from '../../kernel/ipvs/servers.ts';
+import type { LinkSocket } from '../../kernel/rtnetlink/links.ts';
 import type { Link } from '../../kernel/rtnetlink/socket.ts';
 import type { ChangeBatches } from './changes.ts';
 import { Marks } from './marks.ts';
-import { Mirror } from './mirror.ts';
-import type { IpvsOptions } from './options.ts';
+import { Mirror, type MirrorChanges } from './mirror.ts';
+import type { BindMode, IpvsOptions } from './options.ts';
 import { type PlanContext, type RoutePlan, planRoute } from './plan.ts';
 import type { BoundAddress } from './read.ts';
-import type { ReportBuilder } from './report.ts';
+import { MAX_DRIFT_LINES, type ReportBuilder } from './report.ts';
 import { namedServers } from './read.ts';
-import { LINK, type SetEntry, entryKey, isSameEntry } from './schema.ts';
+import { LINK, SET_ROLES, type SetEntry, entryKey, isSameEntry, setName } from './schema.ts';
 import { type Choice, defaultChoice } from './scheduling.ts';
 import { type FoundServer, type ServerFate, type ServerSink, Servers } from './servers.ts';
 
@@ -27,8 +29,15 @@ interface Remnant {
 /** What was read of sets and links. */
 export interface FoundBase {
   readonly entries: ReadonlyMap<Family, readonly SetEntry[]>;
+  /** What is bound to the link by us. */
   readonly bound: readonly BoundAddress[];
+  /** Other addresses that it has. */
+  readonly others: readonly Address[];
 }
+
+/** How much is settled before other work gets its turn: some milliseconds. */
+const SERVERS_AT_ONCE = 128;
+const THINGS_AT_ONCE = 2048;
 
 /** From opening the plane to closing it, or to opening it again. */
 export class PlaneState {
@@ -42,7 +51,9 @@ export class PlaneState {
   /** Addresses that the node has without us. */
   nodeAddresses: ReadonlySet<Address> = new Set();
   readonly #options: IpvsOptions;
-  readonly #entries: ReadonlyMap<Family, Mirror<SetEntry>>;
+  readonly #families: ReadonlySet<Family>;
+  /** By name of the set. */
+  readonly #entries: ReadonlyMap<string, Mirror<SetEntry>>;
   readonly #addresses = new Mirror<BoundAddress>(() => true);
   readonly #remnants = new Map<string, Remnant>();
   readonly #context: PlanContext;
@@ -57,7 +68,12 @@ export class PlaneState {
     this.#options = options;
     this.byDefault = defaultChoice(options.scheduler);
     this.marks = new Marks(2 ** options.masqueradeBit);
-    this.#entries = new Map(families.map((family) => [family, new Mirror(isSameEntry)]));
+    this.#families = new Set(families);
+    this.#entries = new Map(
+      families.flatMap((family) =>
+        SET_ROLES.map((role) => [setName(family, role), new Mirror(isSameEntry)] as const),
+      ),
+    );
     this.#context = {
       byDefault: this.byDefault,
       drainMs: options.drainMs,
@@ -68,9 +84,13 @@ export class PlaneState {
     };
   }
 
+  get bindMode(): BindMode {
+    return this.#options.bindMode;
+  }
+
   /** True for families that are programmed. */
   has(family: Family): boolean {
-    return this.#entries.has(family);
+    return this.#families.has(family);
   }
 
   /** True when a Route has an address of which it is not known whether the node has it anyway. */
@@ -87,8 +107,7 @@ export class PlaneState {
   plan(route: Route): void {
     const plan = planRoute(route, this.#context);
     this.plans.set(route.key, plan);
-    const entries = this.#entries.get(route.family);
-    for (const entry of plan.entries) entries?.retain(entryKey(entry), entry);
+    for (const entry of plan.entries) this.#mirrorOf(entry)?.retain(entryKey(entry), entry);
     for (const address of plan.addresses) {
       const bound = this.#binding(address);
       this.#addresses.retain(addressKey(bound), bound);
@@ -106,8 +125,7 @@ export class PlaneState {
     const plan = this.plans.get(key);
     if (plan === undefined) return;
     this.plans.delete(key);
-    const entries = this.#entries.get(plan.route.family);
-    for (const entry of plan.entries) entries?.release(entryKey(entry));
+    for (const entry of plan.entries) this.#mirrorOf(entry)?.release(entryKey(entry));
     for (const address of plan.addresses)
       this.#addresses.release(addressKey(this.#binding(address)));
     for (const [server, wanted] of plan.servers) this.servers.unwant(server, wanted);
@@ -121,7 +139,12 @@ export class PlaneState {
   /** Takes what was read for what is there. */
   adoptBase({ entries, bound }: FoundBase): void {
     for (const [family, found] of entries) {
-      this.#entries.get(family)?.adopt(found.map((entry) => [entryKey(entry), entry]));
+      const byRole = Map.groupBy(found, ({ role }) => role);
+      for (const role of SET_ROLES) {
+        const ours = byRole.get(role) ?? [];
+        const mirror = this.#entries.get(setName(family, role));
+        mirror?.adopt(ours.map((entry) => [entryKey(entry), entry]));
+      }
     }
     const ours = bound.filter(({ address }) => this.has(familyOf(address)));
     this.#addresses.adopt(ours.map((each) => [addressKey(each), each]));
@@ -132,13 +155,16 @@ export class PlaneState {
    * Tells virtual servers that are ours from others.
    *
    * Ours are those that our sets name, those of our marks, those made by this process, and what a Route wants if
-   * its address is bound by us (then our sets were damaged) or kube-proxy served it (then it is taken over).
+   * its address is bound by us or the names of its family are lost (then our sets were damaged) or kube-proxy served
+   * it (then it is taken over).
    */
   ownership(
-    { entries, bound }: FoundBase,
+    base: FoundBase,
     routes: readonly Route[] | undefined,
     isTakenOver: boolean,
   ): (name: VirtualName) => 'ours' | 'foreign' | 'excluded' {
+    const { entries, bound } = base;
+    const lost = this.#lostFamilies(base);
     const named = namedServers([...entries.values()].flat());
     const addresses = new Set(bound.map(({ address }) => address));
     const all = routes ?? [...this.plans.values()].map(({ route }) => route);
@@ -153,7 +179,7 @@ export class PlaneState {
       }
       if (wanted.has(key)) {
         const isOurs = named.has(key) || isTakenOver || addresses.has(name.address);
-        return isOurs ? 'ours' : 'foreign';
+        return isOurs || lost.has(familyOf(name.address)) ? 'ours' : 'foreign';
       }
       if (excludeCidrs.some((cidr) => cidrContains(cidr, name.address))) return 'excluded';
       return named.has(key) ? 'ours' : 'foreign';
@@ -188,13 +214,13 @@ export class PlaneState {
    * Puts what differs into the batches and takes it for written.
    * @param more May add to it, and says what became of which virtual server.
    */
-  settle(
+  async settle(
     batches: ChangeBatches,
     link: Link,
     report: ReportBuilder,
     now: number,
     more?: (sink: ServerSink) => readonly ServerFate[],
-  ): void {
+  ): Promise<void> {
     const sink: ServerSink = {
       fresh: batches.serversFresh,
       first: batches.serversFirst,
@@ -203,21 +229,52 @@ export class PlaneState {
         report.note(what);
       },
     };
-    const fates = this.servers.settle(sink, now, this.#options.drainMs);
-    for (const fate of [...fates, ...(more?.(sink) ?? [])]) this.#follow(fate);
-    for (const [family, entries] of this.#entries) {
-      const changes = entries.settle();
-      const noteEntry = (entry: SetEntry, what: string): void => {
-        report.note(`${family} set ${entryKey(entry)} ${what}`);
-      };
-      for (const entry of changes.added) noteEntry(entry, 'was missing or wrong');
-      for (const entry of changes.deleted) noteEntry(entry, 'was not ours');
-      batches.addEntries(family, changes);
+    const { drainMs } = this.#options;
+    for (;;) {
+      for (const fate of this.servers.settle(sink, now, drainMs, SERVERS_AT_ONCE)) {
+        this.#follow(fate);
+      }
+      if (this.servers.isSettled) break;
+      await setImmediate();
     }
-    const changes = this.#addresses.settle();
-    for (const { address } of changes.added) report.note(`${LINK}: ${address} was missing`);
-    for (const { address } of changes.deleted) report.note(`${LINK}: ${address} was not ours`);
-    batches.addAddresses(link, changes);
+    for (const fate of more?.(sink) ?? []) this.#follow(fate);
+    for (const family of this.#families) {
+      for (const role of SET_ROLES) {
+        const mirror = this.#entries.get(setName(family, role));
+        if (mirror === undefined) continue;
+        await settleInParts(mirror, (changes) => {
+          const noteEntry = (entry: SetEntry, what: string): void => {
+            report.note(`${family} set ${entryKey(entry)} ${what}`);
+          };
+          const { added, deleted } = changes;
+          for (const entry of added.slice(0, MAX_DRIFT_LINES))
+            noteEntry(entry, 'was missing or wrong');
+          for (const entry of deleted.slice(0, MAX_DRIFT_LINES)) noteEntry(entry, 'was not ours');
+          batches.addEntries(family, changes);
+        });
+      }
+    }
+    await settleInParts(this.#addresses, (changes) => {
+      for (const { address } of changes.added) report.note(`${LINK}: ${address} was missing`);
+      for (const { address } of changes.deleted) report.note(`${LINK}: ${address} was not ours`);
+      batches.addAddresses(link, changes);
+    });
+  }
+
+  /** True when the link has every address that it should have. */
+  isBound(links: LinkSocket, link: Link): boolean {
+    if (this.#addresses.size === 0) return true;
+    const bound: readonly Address[] =
+      this.#options.bindMode === 'route'
+        ? links.localRoutes(link).map(({ destination }) => destination.address)
+        : links.addresses(link).map(({ address }) => address);
+    const there = new Set(bound);
+    return this.#addresses.held().every(({ address }) => there.has(address));
+  }
+
+  /** How many elements each of our sets should have, by its name. */
+  *setSizes(): Iterable<readonly [name: string, size: number]> {
+    for (const [name, { size }] of this.#entries) yield [name, size];
   }
 
   /** Keeps, as long as a virtual server drains, what tells it as ours and lets its packets in. */
@@ -240,16 +297,14 @@ export class PlaneState {
       { role: 'refused', element },
       ...(isBound ? [{ role: 'other', element: { ip } } as const] : []),
     ];
-    for (const entry of entries) this.#entries.get(familyOf(ip))?.retain(entryKey(entry), entry);
+    for (const entry of entries) this.#mirrorOf(entry)?.retain(entryKey(entry), entry);
     if (isBound) this.#addresses.retain(addressKey(bound), bound);
     this.#remnants.set(key, { entries, address: isBound ? bound : undefined });
   }
 
   #release(key: string, { entries, address }: Remnant): void {
     this.#remnants.delete(key);
-    for (const entry of entries) {
-      this.#entries.get(familyOf(entry.element.ip))?.release(entryKey(entry));
-    }
+    for (const entry of entries) this.#mirrorOf(entry)?.release(entryKey(entry));
     if (address !== undefined) this.#addresses.release(addressKey(address));
   }
 
@@ -279,8 +334,35 @@ export class PlaneState {
     return undefined;
   }
 
+  /**
+   * Families whose set of names was emptied: nothing is named, though the link has addresses of Services. Other
+   * traces of an earlier run may be gone, but nobody else binds addresses to that link.
+   */
+  #lostFamilies({ entries, bound, others }: FoundBase): ReadonlySet<Family> {
+    const linked = new Set([...bound.map(({ address }) => address), ...others].map(familyOf));
+    const isNamed = (family: Family): boolean =>
+      entries.get(family)?.some(({ role }) => role === 'frontends') === true;
+    return new Set([...linked].filter((family) => !isNamed(family)));
+  }
+
+  #mirrorOf({ role, element }: SetEntry): Mirror<SetEntry> | undefined {
+    return this.#entries.get(setName(familyOf(element.ip), role));
+  }
+
   #binding(address: Address): BoundAddress {
     return { address, by: this.#options.bindMode };
+  }
+}
+
+/** Gives other work its turn between the parts. */
+async function settleInParts<T>(
+  mirror: Mirror<T>,
+  take: (changes: MirrorChanges<T>) => void,
+): Promise<void> {
+  for (;;) {
+    take(mirror.settle(THINGS_AT_ONCE));
+    if (mirror.isSettled) return;
+    await setImmediate();
   }
 }
 

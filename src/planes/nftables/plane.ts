@@ -40,6 +40,8 @@ const BATCH_OPERATIONS = 2000;
 /** Times a transaction or a synchronisation is tried again when others write at the same time. */
 const ATTEMPTS = 5;
 const MAX_DRIFT_LINES = 20;
+/** Frontends that are put into words before others get their turn. */
+const DESCRIBED_AT_ONCE = 256;
 
 /** Opens the nftables plane. Nothing is read or written before the first call on it. */
 export function openNftablesPlane(io: KernelIo): DataPlane {
@@ -145,6 +147,7 @@ class NftablesPlane implements DataPlane {
     for (const family of FAMILIES) {
       const contents = await readTable(this.#kernel(), family);
       for (const plan of contents?.plans.values() ?? []) {
+        if (frontends.length % DESCRIBED_AT_ONCE === 0) await setImmediate();
         frontends.push(describeFrontend(family, plan));
       }
     }

@@ -253,6 +253,15 @@ function masqueradingRules(family: Family, settings: PlaneSettings): readonly Ru
         MASQUERADE,
       ],
     },
+    // Where ipvs mode (ours or kube-proxy's) still has the address on kube-ipvs0, a process here has it for its source.
+    {
+      comment: 'a cluster IP as its own client',
+      expressions: [
+        ...new Loader(family).address('saddr').expressions,
+        { kind: 'lookup', set: SETS.clusterIps, from: 0 },
+        MASQUERADE,
+      ],
+    },
   ];
   if (settings.masqueradeAll) {
     rules.push({ comment: 'cluster IPs: everybody', expressions: toClusterIp });

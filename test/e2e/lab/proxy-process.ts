@@ -11,7 +11,7 @@ export const builtProgram = fileURLToPath(
 );
 
 /** A test fails when it waits longer for a line. */
-const patienceMs = 20_000;
+const usualPatienceMs = 20_000;
 
 /** How a process ended. */
 export interface Ending {
@@ -24,12 +24,14 @@ export class ProxyProcess {
   readonly lines: string[] = [];
   readonly ended: Promise<Ending>;
   readonly #child: ChildProcess;
+  readonly #patienceMs: number;
   #cursor = 0;
   #isOver = false;
   #wake = (): void => undefined;
 
-  constructor(child: ChildProcess) {
+  constructor(child: ChildProcess, patienceMs = usualPatienceMs) {
     this.#child = child;
+    this.#patienceMs = patienceMs;
     const { promise, resolve } = Promise.withResolvers<Ending>();
     this.ended = promise;
     if (child.stderr !== null) {
@@ -76,7 +78,7 @@ export class ProxyProcess {
 
   /** Looks again with each line. */
   async #find(pattern: RegExp, find: () => string | undefined): Promise<string> {
-    const deadline = AbortSignal.timeout(patienceMs);
+    const deadline = AbortSignal.timeout(this.#patienceMs);
     deadline.addEventListener('abort', () => this.#wake());
     for (;;) {
       const line = find();

@@ -70,7 +70,10 @@ export type AgentCalls = {
     };
     readonly result: boolean;
   };
-  readonly close: { readonly params: { readonly connection: number }; readonly result: null };
+  readonly close: {
+    readonly params: { readonly connection: number; readonly how: 'reset' | 'fin' };
+    readonly result: null;
+  };
   /** Probes over and over, each connection new, until `endLoop`. */
   readonly startLoop: {
     readonly params: ProbeParams & { readonly protocol: L4; readonly pauseMs: number };

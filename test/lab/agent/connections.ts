@@ -46,10 +46,18 @@ export class KeptConnections {
     return echoed;
   }
 
-  /** Ends a connection. */
-  close(connection: number): void {
-    this.#socket(connection).resetAndDestroy();
+  /** Ends a connection, with a reset or with a FIN of each side. */
+  async close({ connection, how }: AgentCalls['close']['params']): Promise<void> {
+    const socket = this.#socket(connection);
     this.#sockets.delete(connection);
+    if (socket.closed) return;
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    socket.once('close', () => {
+      resolve(undefined);
+    });
+    if (how === 'reset') socket.resetAndDestroy();
+    else socket.end();
+    await promise;
   }
 
   #socket(connection: number): Socket {

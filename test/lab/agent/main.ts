@@ -22,8 +22,8 @@ serveCalls<AgentCalls>({
   udp: (params) => probes('UDP', params),
   open: (params) => connections.open(params),
   send: (params) => connections.send(params),
-  close: ({ connection }) => {
-    connections.close(connection);
+  close: async (params) => {
+    await connections.close(params);
     return null;
   },
   startLoop: async (params) => ({ loop: await loops.start(params) }),

@@ -45,6 +45,13 @@ modprobe dummy numdummies=0 || fail dummy
 cd /
 ip link set lo up
 
+# What all namespaces share, and the guest has little of. Connections: about 8,000 would be tracked, then lost.
+echo 262144 >/proc/sys/net/netfilter/nf_conntrack_max
+# ICMP errors: tests are refused more often than the kernel would tell.
+echo 1000000 | tee /proc/sys/net/ipv4/icmp_msgs_{per_sec,burst} >/dev/null
+# Packets between namespaces: with one slow processor more than 1,000 wait at times.
+echo 100000 >/proc/sys/net/core/netdev_max_backlog
+
 # This kernel has nf_tables without its IPv4 and IPv6 families: iptables means the legacy variant here.
 for name in iptables ip6tables; do
   for job in '' -save -restore; do

@@ -126,7 +126,7 @@ test('a virtual server of somebody else is left alone, and said so', () => {
   );
   assert.deepEqual(Object.keys(servers), ['TCP 198.51.100.1:80']);
   assert.ok(!entries.includes('refused 10.96.0.1,tcp:80'));
-  assert.match(notices.join(), /not ours has TCP 10\.96\.0\.1:80/);
+  assert.match(notices.map(({ text }) => text).join(), /not ours has TCP 10\.96\.0\.1:80/);
 });
 
 function wanted(fields: Partial<Route>) {

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { PlaneSettings } from '../../../../src/core/node.ts';
+import type { TableBatch } from '../../../../src/kernel/iptables/iptables.ts';
 import { Marks } from '../../../../src/planes/ipvs/marks.ts';
 import { familyRules } from '../../../../src/planes/ipvs/rules.ts';
 import {
   isInForce,
   ourPart,
-  parseTables,
-  removeTables,
+  parseChains,
+  removeFromTable,
   writeTable,
 } from '../../../../src/planes/ipvs/rule-tables.ts';
 import { cidr } from '../../core/build.ts';
@@ -30,12 +31,19 @@ function mangle(changes: Partial<PlaneSettings> = {}) {
   return rules;
 }
 
-/** What iptables-save would print after iptables-restore read this into empty tables. */
-function saved(input: string): string {
-  return input
-    .replace(/^-[DFX] .*\n/gm, '')
-    .replace(/^-I (\S+) 1 /gm, '-A $1 ')
-    .replace('*mangle\n', '*mangle\n:PREROUTING ACCEPT [5:300]\n:OUTPUT ACCEPT [0:0]\n');
+const EMPTY = ['-P PREROUTING ACCEPT', '-P OUTPUT ACCEPT'] as const;
+
+/** What iptables would list after these lines were written to an empty table. */
+function listed({ lines }: TableBatch): readonly string[] {
+  const kept = lines.filter((line) => !/^-[DFX] /.test(line));
+  return [
+    ...EMPTY,
+    ...kept.map((line) => line.replace(/^:(\S+) .*/, '-N $1').replace(/^-I (\S+) 1 /, '-A $1 ')),
+  ];
+}
+
+function written(changes: Partial<PlaneSettings> = {}): readonly string[] {
+  return listed(writeTable(mangle(changes), parseChains(EMPTY)));
 }
 
 test('the rules are few, whatever the settings', () => {
@@ -65,45 +73,42 @@ test('cluster-IP traffic is masqueraded as the settings have it', () => {
 });
 
 test('what was written is known again, and rules of other settings are not', () => {
-  const tables = parseTables(saved(writeTable(mangle(), undefined)));
-  assert.ok(isInForce(mangle(), tables.get('mangle')));
-  assert.ok(!isInForce(mangle({ masqueradeAll: true }), tables.get('mangle')));
-  assert.ok(!isInForce(mangle(), undefined));
+  const chains = parseChains(written());
+  assert.ok(isInForce(mangle(), chains));
+  assert.ok(!isInForce(mangle({ masqueradeAll: true }), chains));
+  assert.ok(!isInForce(mangle(), parseChains(EMPTY)));
 });
 
 test('a rule more, a rule less or a jump less is noticed', () => {
-  const text = saved(writeTable(mangle(), undefined));
-  const isRight = (damaged: string): boolean =>
-    isInForce(mangle(), parseTables(damaged).get('mangle'));
-  const whole = ourPart(parseTables(text).get('mangle'));
+  const whole = written();
   for (const damaged of [
-    text.replace('-A SWY-IPVS-SOURCES -j DROP\n', ''),
-    text.replace('COMMIT', '-A SWY-IPVS -j DROP\nCOMMIT'),
-    text.replace(/-A PREROUTING .*\n/, ''),
-    text.replace('COMMIT', '-A OUTPUT -j SWY-IPVS\nCOMMIT'),
-    text.replace(/:SWY-IPVS-INSIDE.*\n/, ''),
+    whole.filter((line) => line !== '-A SWY-IPVS-SOURCES -j DROP'),
+    [...whole, '-A SWY-IPVS -j DROP'],
+    whole.filter((line) => !line.startsWith('-A PREROUTING ')),
+    [...whole, '-A OUTPUT -j SWY-IPVS'],
+    whole.filter((line) => line !== '-N SWY-IPVS-INSIDE'),
   ]) {
-    assert.ok(!isRight(damaged));
-    assert.notEqual(ourPart(parseTables(damaged).get('mangle')), whole);
+    assert.notDeepEqual(damaged, whole);
+    assert.ok(!isInForce(mangle(), parseChains(damaged)));
+    assert.notEqual(ourPart(parseChains(damaged)), ourPart(parseChains(whole)));
   }
 });
 
 test('rules of others are not looked at, and are left when ours are replaced or removed', () => {
-  const text = saved(writeTable(mangle(), undefined)).replace(
-    'COMMIT',
-    '-A PREROUTING -j THEIRS\n-A OUTPUT -j SWY-IPVSOMETHING\nCOMMIT',
-  );
-  const tables = parseTables(text);
-  assert.ok(isInForce(mangle(), tables.get('mangle')));
-  for (const input of [writeTable(mangle(), tables.get('mangle')), removeTables(tables)]) {
-    assert.match(input, /-D PREROUTING -m conntrack --ctstate NEW -j SWY-IPVS\n/);
-    assert.doesNotMatch(input, /THEIRS|SWY-IPVSOMETHING/);
+  const theirs = ['-A PREROUTING -j THEIRS', '-A OUTPUT -j SWY-IPVSOMETHING'];
+  const chains = parseChains([...written(), ...theirs]);
+  assert.ok(isInForce(mangle(), chains));
+  assert.equal(ourPart(chains), ourPart(parseChains(written())));
+  for (const batch of [writeTable(mangle(), chains), ...removeFromTable('mangle', chains)]) {
+    assert.ok(batch.lines.includes('-D PREROUTING -m conntrack --ctstate NEW -j SWY-IPVS'));
+    assert.doesNotMatch(batch.lines.join('\n'), /THEIRS|SWY-IPVSOMETHING/);
   }
 });
 
 test('a chain of an earlier version goes when the rules are replaced', () => {
-  const old = parseTables('*mangle\n:SWY-IPVS-OLD - [0:0]\n-A SWY-IPVS-OLD -j DROP\nCOMMIT\n');
-  const input = writeTable(mangle(), old.get('mangle'));
-  assert.match(input, /-F SWY-IPVS-OLD\n[^]*-X SWY-IPVS-OLD\n/);
-  assert.equal(removeTables(parseTables('*mangle\n:PREROUTING ACCEPT [0:0]\nCOMMIT\n')), '');
+  const old = parseChains([...EMPTY, '-N SWY-IPVS-OLD', '-A SWY-IPVS-OLD -j DROP']);
+  const { lines } = writeTable(mangle(), old);
+  assert.ok(lines.indexOf('-F SWY-IPVS-OLD') >= 0);
+  assert.ok(lines.indexOf('-F SWY-IPVS-OLD') < lines.indexOf('-X SWY-IPVS-OLD'));
+  assert.deepEqual(removeFromTable('mangle', parseChains(EMPTY)), []);
 });

@@ -21,14 +21,17 @@ test('a Service gets the scheduler it asks for, with the flags that this one has
   const chosen = chooseScheduler(route({ scheduler: odd }), rr, all);
   // Without the fallback, clients would be refused while an endpoint drains.
   assert.equal(chosen.schedulerFlags, 3);
-  assert.match(chosen.notice ?? '', /sh has no flag mh-port/);
+  assert.match(chosen.notice?.text ?? '', /sh has no flag mh-port/);
 });
 
 test('a scheduler that the kernel lacks is replaced by the default, and said so', () => {
   const scheduler = { name: 'twos', flags: [] };
   const chosen = chooseScheduler(route({ scheduler }), rr, (name) => name !== 'twos');
   assert.equal(chosen.scheduler, 'rr');
-  assert.match(chosen.notice ?? '', /no IPVS scheduler twos \(module ip_vs_twos\); rr is used/);
+  assert.match(
+    chosen.notice?.text ?? '',
+    /no IPVS scheduler twos \(module ip_vs_twos\); rr is used/,
+  );
 });
 
 test('weights are not passed over by the default, but by a scheduler that was asked for', () => {

@@ -15,6 +15,7 @@ import {
 import { defaultChoice, scheduling } from '../../../../src/planes/ipvs/scheduling.ts';
 import {
   type FoundServer,
+  type HaveEnded,
   type ServerFate,
   Servers,
   type WantedServer,
@@ -124,7 +125,7 @@ function wanted(
 
 function settle(servers: Servers, kernel: Kernel, now = 0): readonly ServerFate[] {
   const sink = { fresh: kernel, first: kernel, last: kernel, note: () => undefined };
-  return servers.settle(sink, now, 5000);
+  return servers.settle(sink, now, 5000, Infinity);
 }
 
 /** As the kernel would list them, with so many connections each. */
@@ -152,6 +153,9 @@ function listed(kernel: Kernel, name: VirtualName, connections: number): readonl
   );
 }
 
+/** Nobody knows of connections that have ended. */
+const open = (): boolean => false;
+
 /** A virtual server with two real servers, one of which is to go. */
 function withOneLess(name: typeof web | typeof dns, fields: Partial<WantedServer> = {}) {
   const servers = new Servers();
@@ -169,16 +173,34 @@ test('a real server that goes gets no new connections and is deleted when it has
   const { servers, kernel } = withOneLess(web);
   assert.deepEqual(kernel.log, ['add 10.0.0.3:8080', 'set 10.0.0.1:8080 to 0']);
   assert.deepEqual(servers.draining(), [web]);
-  servers.tend(web, listed(kernel, web, 1), kernel, 9999);
+  servers.tend(web, listed(kernel, web, 1), kernel, 9999, open);
   assert.equal(kernel.log.length, 2, 'it has a connection');
-  servers.tend(web, listed(kernel, web, 0), kernel, 9999);
+  servers.tend(web, listed(kernel, web, 0), kernel, 9999, open);
   assert.deepEqual(kernel.log.slice(2), ['delete 10.0.0.1:8080']);
   assert.deepEqual(servers.draining(), []);
 });
 
+test('a real server goes when all its connections have ended, though they are counted', () => {
+  const { servers, kernel } = withOneLess(web);
+  const asked: string[] = [];
+  const ended: HaveEnded = (name, real, until) => {
+    asked.push(`${describeVirtual(name)} ${textOf(real)} ${until}`);
+    return true;
+  };
+  const active = listed(kernel, web, 1).map((real) =>
+    Object.assign({}, real, { activeConnections: 1 }),
+  );
+  servers.tend(web, active, kernel, 9999, ended);
+  assert.deepEqual(asked, [], 'an active one has not ended');
+  assert.equal(kernel.log.length, 2);
+  servers.tend(web, listed(kernel, web, 1), kernel, 9999, ended);
+  assert.deepEqual(asked, ['TCP 10.96.0.1:80 10.0.0.1:8080 10000']);
+  assert.deepEqual(kernel.log.slice(2), ['delete 10.0.0.1:8080']);
+});
+
 test('connections to a real server that goes do not last longer than they may', () => {
   const { servers, kernel } = withOneLess(web);
-  servers.tend(web, listed(kernel, web, 1), kernel, 10_000);
+  servers.tend(web, listed(kernel, web, 1), kernel, 10_000, open);
   assert.deepEqual(kernel.log.slice(2), ['delete 10.0.0.1:8080']);
 });
 
@@ -187,7 +209,7 @@ test('a real server that comes back while it drains gets its weight back', () =>
   servers.want(describeVirtual(web), wanted(web, [pod(1, 7), pod(2), pod(3)]));
   settle(servers, kernel);
   assert.deepEqual(kernel.log.slice(2), ['set 10.0.0.1:8080 to 7']);
-  servers.tend(web, listed(kernel, web, 0), kernel, 99_999);
+  servers.tend(web, listed(kernel, web, 0), kernel, 99_999, open);
   assert.equal(kernel.log.length, 3, 'it is wanted');
 });
 
@@ -214,7 +236,7 @@ test('a virtual server is there as long as it has real servers', () => {
   assert.deepEqual(settle(servers, kernel), [], 'somebody else wants it');
   servers.unwant(key, last);
   assert.deepEqual(settle(servers, kernel), [{ name: web, state: 'draining' }]);
-  assert.deepEqual(servers.tend(web, listed(kernel, web, 0), kernel, 1), {
+  assert.deepEqual(servers.tend(web, listed(kernel, web, 0), kernel, 1, open), {
     name: web,
     state: 'gone',
   });
@@ -225,9 +247,50 @@ test('a virtual server is there as long as it has real servers', () => {
 test('what others deleted while it drained is not deleted again', () => {
   const { servers, kernel } = withOneLess(web);
   kernel.servers.get(describeVirtual(web))?.reals.delete('10.0.0.1:8080');
-  servers.tend(web, listed(kernel, web, 0), kernel, 0);
+  servers.tend(web, listed(kernel, web, 0), kernel, 0, open);
   assert.equal(kernel.log.length, 2);
   assert.deepEqual(servers.draining(), []);
+});
+
+test('everything that is held has its turn, and what others changed is seen', () => {
+  const servers = new Servers();
+  const kernel = new Kernel();
+  for (let last = 1; last <= 10; last++) {
+    const name = { ...web, address: ip(`10.96.0.${last}`) };
+    servers.want(describeVirtual(name), wanted(name, [pod(1), pod(2)]));
+  }
+  settle(servers, kernel);
+  const turns = [0, 1, 2].map(() => servers.nextHeld(3, 64).map(describeVirtual));
+  assert.deepEqual(
+    turns.map(({ length }) => length),
+    [4, 4, 4],
+  );
+  assert.equal(new Set(turns.flat()).size, 10);
+  assert.equal(servers.nextHeld(3, 2).length, 2);
+  const [found] = kernel.found();
+  assert.ok(found !== undefined);
+  assert.ok(servers.isIntact(found));
+  const [one, other] = found.realServers;
+  assert.ok(one !== undefined && other !== undefined);
+  for (const realServers of [[], [one], [one, { ...other, weight: 9 }], [one, pod(3)]]) {
+    assert.ok(!servers.isIntact({ ...found, realServers }));
+  }
+  assert.ok(!servers.isIntact({ ...found, scheduling: { ...rr, scheduler: 'sh' } }));
+  assert.ok(!servers.isIntact({ ...found, name: dns }));
+});
+
+test('what is settled in parts comes to the same', () => {
+  const servers = new Servers();
+  const kernel = new Kernel();
+  const sink = { fresh: kernel, first: kernel, last: kernel, note: () => undefined };
+  servers.want(describeVirtual(web), wanted(web, [pod(1)]));
+  servers.want(describeVirtual(dns), wanted(dns, [pod(2)]));
+  servers.settle(sink, 0, 5000, 1);
+  assert.ok(!servers.isSettled);
+  assert.equal(kernel.servers.size, 1);
+  servers.settle(sink, 0, 5000, 1);
+  assert.ok(servers.isSettled);
+  assert.equal(kernel.servers.size, 2);
 });
 
 test('random changes one by one come to what a fresh start comes to', () => {
@@ -269,7 +332,7 @@ test('random changes one by one come to what a fresh start comes to', () => {
         }
       }
       for (const name of servers.draining()) {
-        servers.tend(name, listed(kernel, name, 0), kernel, 0);
+        servers.tend(name, listed(kernel, name, 0), kernel, 0, open);
       }
       assert.deepEqual(servers.draining(), []);
       const fresh = new Kernel();

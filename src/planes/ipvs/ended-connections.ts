@@ -1,0 +1,100 @@
+/**
+ * Whether the connections of a real server have ended. IPVS counts a connection as inactive for up to two minutes
+ * after its end; only the connection table tells such a one from one that is half open.
+ */
+import type { Clock } from '../../core/clock.ts';
+import { hostPort } from '../../core/ip.ts';
+import type { IpvsConnection } from '../../kernel/ipvs/connections.ts';
+import { type RealAddress, type VirtualName, describeVirtual } from '../../kernel/ipvs/servers.ts';
+
+/**
+ * States after the end, and the most seconds that such a connection may have left. After both FINs (TIME_WAIT has 120
+ * seconds, ip_vs_proto_tcp.c) the last bytes may still be on their way: a second must have passed without a packet.
+ */
+const ENDED: ReadonlyMap<string, number> = new Map([
+  ['TIME_WAIT', 118],
+  ['CLOSE', Infinity],
+  ['CLOSED', Infinity],
+  ['REJECTED', Infinity],
+]);
+
+/** The kernel walks through the table from its beginning for every page of it: more would cost too much. */
+const MOST_CONNECTIONS = 50_000;
+/** A look that took so long is not taken again before so many times of it have passed. */
+const PAUSE = 20;
+
+/** Looks into the connection table beside other work, and only when somebody has asked. */
+export class EndedConnections {
+  readonly #read: () => AsyncIterable<IpvsConnection>;
+  readonly #clock: Pick<Clock, 'now'>;
+  /** By {@link keyOf}: until when the connections may last, which tells one drain from the next. */
+  #asked = new Map<string, number>();
+  #ended: ReadonlyMap<string, number> = new Map();
+  #isLooking = false;
+  #notBefore = -Infinity;
+
+  constructor(read: () => AsyncIterable<IpvsConnection>, clock: Pick<Clock, 'now'>) {
+    this.#read = read;
+    this.#clock = clock;
+  }
+
+  /**
+   * True when the last look found no connection that is open. Where it was not looked for, that is done with the next
+   * {@link look}.
+   * @param until End of the drain it is about: no other has the same.
+   */
+  have(virtual: VirtualName, real: RealAddress, until: number): boolean {
+    const key = keyOf('mark' in virtual ? ANY : describeVirtual(virtual), real);
+    if (this.#ended.get(key) === until) return true;
+    this.#asked.set(key, until);
+    return false;
+  }
+
+  /** Starts a look if there are questions, unless there is one or the last was too costly. Never rejects. */
+  async look(): Promise<void> {
+    const asked = this.#asked;
+    this.#asked = new Map();
+    const started = this.#clock.now();
+    if (asked.size === 0 || this.#isLooking || started < this.#notBefore) return;
+    this.#isLooking = true;
+    this.#ended = new Map();
+    try {
+      if (await strikeOpen(asked, this.#read())) this.#ended = asked;
+    } catch {
+      // Then it takes until the kernel forgets them.
+    }
+    const ended = this.#clock.now();
+    this.#notBefore = ended + (ended - started) * PAUSE;
+    this.#isLooking = false;
+  }
+}
+
+/** Packets with a mark reach any address: of its virtual server's connections, only the real server is known. */
+const ANY = 'any';
+
+/** Leaves those without an open connection. Resolves to whether it saw the whole table. */
+async function strikeOpen(
+  asked: Map<string, number>,
+  connections: AsyncIterable<IpvsConnection>,
+): Promise<boolean> {
+  let seen = 0;
+  for await (const connection of connections) {
+    if (++seen > MOST_CONNECTIONS) return false;
+    if (connection.isTemplate || hasEnded(connection)) continue;
+    const { protocol, virtual, virtualPort, real: address, realPort: port } = connection;
+    const real = { address, port };
+    asked.delete(keyOf(`${protocol} ${hostPort(virtual, virtualPort)}`, real));
+    asked.delete(keyOf(ANY, real));
+    if (asked.size === 0) break;
+  }
+  return true;
+}
+
+function hasEnded({ state, expiresSeconds }: IpvsConnection): boolean {
+  const most = ENDED.get(state);
+  return most !== undefined && expiresSeconds <= most;
+}
+
+function keyOf(virtual: string, { address, port }: RealAddress): string {
+  return `${virtual} ${hostPort(address, port)}`;
+}
