@@ -2,20 +2,80 @@
 import { agentConfig } from '../agent/config/agent-config.ts';
 import type { LoadedConfig } from '../agent/config/load.ts';
 import type { PlaneOffer } from '../agent/mode.ts';
+import type { Family } from '../core/ip.ts';
+import { isKernelError } from '../kernel/errors.ts';
 import type { KernelIo } from '../kernel/io.ts';
+import { type Variant, findTools, legacyTables } from '../kernel/iptables/variant.ts';
+import { NftSocket } from '../kernel/nftables/socket.ts';
+import { iptablesMachine, openIptablesPlane } from '../planes/iptables/plane.ts';
+import { openIpvsDrain } from '../planes/ipvs/drain.ts';
+import { thisMachine } from '../planes/ipvs/machine.ts';
 import { openIpvsPlane } from '../planes/ipvs/plane.ts';
 import { openNftablesPlane } from '../planes/nftables/plane.ts';
+import type { DataPlane, ProgrammedFrontend } from '../planes/plane.ts';
 
-/** Planes on this machine's kernel; nothing is read or written before one is used. */
-export function planeOffers(io: KernelIo, loaded: LoadedConfig): readonly PlaneOffer[] {
+const FAMILIES: readonly Family[] = ['IPv4', 'IPv6'];
+
+/**
+ * Planes on this machine's kernel; nothing is read or written before one is used.
+ * @param onWait Told why one waits for somebody else: a sentence for the log.
+ */
+export function planeOffers(
+  io: KernelIo,
+  loaded: LoadedConfig,
+  onWait?: (text: string) => void,
+): readonly PlaneOffer[] {
   return [
     { mode: 'nftables', open: () => openNftablesPlane(io) },
     {
       mode: 'ipvs',
       open: () => {
         const { ipvs, masqueradeBit } = agentConfig(loaded, 'ipvs');
-        return openIpvsPlane(io, { ...ipvs, masqueradeBit });
+        return openIpvsPlane(io, { ...ipvs, masqueradeBit }, thisMachine(onWait));
+      },
+      drain: () => {
+        const { ipvs, masqueradeBit } = agentConfig(loaded, 'ipvs');
+        return openIpvsDrain(io, { ...ipvs, masqueradeBit });
       },
     },
+    ...variants(loaded).map((variant): PlaneOffer => {
+      const open = (): DataPlane => {
+        const { iptables, masqueradeBit } = agentConfig(loaded, 'iptables');
+        const options = { variant, masqueradeBit, ...iptables };
+        return openIptablesPlane(options, iptablesMachine(options, onWait));
+      };
+      const mayBeThere = (): boolean => natTables(io, variant).includes('nat');
+      return { mode: 'iptables', variant, open, mayBeThere };
+    }),
   ];
+}
+
+/** Of iptables: the one that others use here first, where that counts. To find out which takes some short programs. */
+function variants({ settings }: LoadedConfig): readonly Variant[] {
+  const isLegacy = settings.mode === 'iptables' && findTools().variant === 'legacy';
+  return isLegacy ? ['legacy', 'nft'] : ['nft', 'legacy'];
+}
+
+/** Tables in which a variant has rules: asked without starting its programs, which a large process takes long to do. */
+function natTables(io: KernelIo, variant: Variant): readonly string[] {
+  if (variant === 'legacy') return FAMILIES.flatMap(legacyTables);
+  const socket = NftSocket.open(io);
+  try {
+    return FAMILIES.flatMap((family) => socket.tables(family).map(({ name }) => name));
+  } catch (error) {
+    if (isKernelError(error, 'SY_KERNEL_UNSUPPORTED')) return [];
+    throw error;
+  } finally {
+    socket.close();
+  }
+}
+
+/** Reads what the kernel holds of a plane, with one that is opened for it. */
+export async function inspectPlane({ open }: PlaneOffer): Promise<readonly ProgrammedFrontend[]> {
+  const plane = open();
+  try {
+    return await plane.inspect();
+  } finally {
+    plane.close();
+  }
 }
