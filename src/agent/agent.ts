@@ -1,13 +1,16 @@
 /** The daemon: follows objects and the node's addresses, keeps the data plane up to date, and tells about it. */
+import type { Address } from '../core/ip.ts';
+import { LINK as SERVICE_LINK } from '../planes/ipvs/schema.ts';
 import { type ApiConnection, openApiConnection } from './api-connection.ts';
 import { openApi } from './api-source.ts';
 import type { AgentConfig } from './config/agent-config.ts';
+import { describeError } from './describe-error.ts';
 import { AgentError } from './errors.ts';
 import { NO_EVENTS, serviceWarning } from './event-notes.ts';
 import { FlowCleaner } from './flow-cleaner.ts';
 import { HealthState } from './http/health-state.ts';
 import { ServiceHealth } from './http/service-health.ts';
-import type { Machine } from './machine.ts';
+import type { InterfaceAddresses, Machine } from './machine.ts';
 import { openManifests } from './manifest-source.ts';
 import { AgentMetrics } from './metrics/agent-metrics.ts';
 import { NodeTracker } from './node-tracker.ts';
@@ -15,8 +18,13 @@ import { type Observers, apiEvents, flowEvents, noteChanges, pipelineEvents } fr
 import { Pipeline } from './pipeline.ts';
 import { type Pages, openPorts } from './ports.ts';
 import { Reporter } from './reporter.ts';
+import { AgentStatus } from './status/agent-status.ts';
+import { type StatusSources, statusPages } from './status/pages.ts';
+import { type StatusPages, StatusServer } from './status/status-server.ts';
 import { setUpMachine } from './set-up-machine.ts';
 import type { ObjectSource, TakeChanges } from './source.ts';
+import { openSwitcher } from './switching/open.ts';
+import { switchPages } from './switching/pages.ts';
 
 /** Virtual and real servers in an answer of `/metrics`. */
 const MAX_IPVS_SERVERS = 5000;
@@ -38,14 +46,17 @@ export async function runAgent(
   machine: Machine,
   signal: AbortSignal,
 ): Promise<void> {
-  const { plane, addresses, clock, wallTime } = machine;
+  const { addresses, clock, wallTime, modes } = machine;
+  // A switch of the mode changes it.
+  let { plane } = machine;
+  let variant = modes?.present.offer.variant;
   const { mode, nodeName, syncPeriodMs, serviceMetrics } = config;
   await using atEnd = new AsyncDisposableStack();
   atEnd.defer(async () => addresses.close());
   await using api = connect(config, machine, () => observed);
   const reporter = new Reporter({ mode, nodeName, source: nameSource(config, api) }, machine.log);
   const tracker = new NodeTracker(config, machine.families, () =>
-    addresses.addresses.map(({ address }) => address),
+    nodeAddresses(addresses.addresses),
   );
   const first = tracker.describe();
   const { families } = first.settings;
@@ -86,7 +97,16 @@ export async function runAgent(
       reporter.requestFailed(error);
     },
   });
-  await using _ports = await openPorts({ config, pages, health, metrics, reporter, events, clock });
+  await using _ports = await openPorts({
+    config,
+    mode: () => plane.mode,
+    pages,
+    health,
+    metrics,
+    reporter,
+    events,
+    clock,
+  });
 
   const observers: Observers = {
     nodeName,
@@ -100,8 +120,11 @@ export async function runAgent(
       isServing = true;
       updateEligibility();
       setUpAgain();
+      void switcher?.resume();
     },
   };
+  const { version } = pages.status();
+  const status = new AgentStatus({ version, pid: process.pid, node: nodeName }, wallTime);
   const cleaner = new FlowCleaner(machine.deleteFlows, flowEvents(observers), () => clock.now());
   await using pipeline = new Pipeline({
     plane,
@@ -110,7 +133,7 @@ export async function runAgent(
     clock,
     coalesceMs: Math.min(config.coalesceMs, config.minSyncPeriodMs ?? config.coalesceMs),
     verify: { pollMs: POLL_MS, verifyMs: config.verifyMs, quietMs: QUIET_MS },
-    events: pipelineEvents(observers, cleaner),
+    events: status.watch(pipelineEvents(observers, cleaner)),
   });
   const updateNode = (at: number): string | undefined => {
     const description = tracker.describe();
@@ -121,6 +144,33 @@ export async function runAgent(
     pipeline.setNode(description.view, description.settings, at);
     return description.fatal;
   };
+  await using switcher =
+    modes &&
+    openSwitcher(modes, machine, {
+      pipeline,
+      tracker,
+      metrics,
+      reporter,
+      onMode: (present) => {
+        ({ plane } = present);
+        ({ variant } = present.offer);
+      },
+      updateNode: () => {
+        updateNode(clock.now());
+      },
+    });
+  const sources: StatusSources = {
+    status: () => status.describe(plane.mode, pipeline.planned.totals),
+    planned: () => pipeline.planned,
+    inspect: async () => machine.inspect(plane.mode, variant),
+    breathe: async () => clock.breathe(),
+  };
+  const asked = new Map([
+    ...statusPages(sources),
+    ...(switcher ? switchPages(switcher, clock) : []),
+  ]);
+  await using statusServer = serveStatus(config, machine, reporter, asked);
+  void statusServer?.open();
   // Before, nobody can say what the Node lacks: it may only come last.
   let isSynced = false;
   const take: TakeChanges = (changes, at) => {
@@ -169,6 +219,38 @@ export async function initialise(
   setUpMachine(config, machine, reporter, NO_EVENTS);
   await using source = await openSource(config, machine, api, observed, () => undefined);
   await Promise.race([source.synced, untilAborted(signal)]);
+}
+
+function serveStatus(
+  { statusSocket: path }: AgentConfig,
+  { clock }: Machine,
+  reporter: Reporter,
+  pages: StatusPages,
+): StatusServer | undefined {
+  if (path === undefined) return undefined;
+  return new StatusServer({
+    path,
+    pages,
+    clock,
+    events: {
+      listening: (where) => {
+        reporter.listening('status', where);
+      },
+      failed: (error) => {
+        reporter.notListening(describeError(error));
+      },
+      fault: (error) => {
+        reporter.requestFailed(error);
+      },
+    },
+  });
+}
+
+/** Those of Services are not the node's, whichever proxy in ipvs mode bound them. */
+function nodeAddresses(addresses: InterfaceAddresses): readonly Address[] {
+  return addresses.flatMap(({ address, interfaceName }) =>
+    interfaceName === SERVICE_LINK ? [] : address,
+  );
 }
 
 function nameSource({ source }: AgentConfig, api: ApiConnection | undefined): string {

@@ -1,4 +1,4 @@
-/** Why an agent cannot start. */
+/** Why an agent cannot start, or cannot do what it is asked for. */
 
 /**
  * - `SY_BIND_FAILED`: an address cannot be listened on.
@@ -6,15 +6,21 @@
  * - `SY_CONFIG_UNREADABLE`: a configuration file that is not there, is not text, or is too large.
  * - `SY_MODE_NOT_BUILT`: a mode that exists elsewhere but not here yet.
  * - `SY_PLANE_UNUSABLE`: this kernel, or the rights of this process, do not allow what the mode needs.
+ * - `SY_SWITCH_FAILED`: another mode was tried and does not work; the one before is in charge.
+ * - `SY_SWITCH_JOURNAL`: what is remembered of mode switches cannot be read or written.
+ * - `SY_SWITCH_REFUSED`: the agent cannot switch to this mode now.
  */
 export type AgentErrorCode =
   | 'SY_BIND_FAILED'
   | 'SY_CONFIG_INVALID'
   | 'SY_CONFIG_UNREADABLE'
   | 'SY_MODE_NOT_BUILT'
-  | 'SY_PLANE_UNUSABLE';
+  | 'SY_PLANE_UNUSABLE'
+  | 'SY_SWITCH_FAILED'
+  | 'SY_SWITCH_JOURNAL'
+  | 'SY_SWITCH_REFUSED';
 
-/** The agent refuses to start. The message says what is wrong, where, and what to do. */
+/** The agent refuses to start, or to do what it is asked for. The message says what is wrong, where, and what to do. */
 export class AgentError extends Error {
   override readonly name = 'AgentError';
   readonly code: AgentErrorCode;

@@ -1,16 +1,34 @@
 /** Which data plane runs. */
+import type { Variant } from '../kernel/iptables/variant.ts';
+import type { Drain } from '../planes/drain.ts';
 import type { DataPlane } from '../planes/plane.ts';
 import type { PlaneMode, ProxyMode } from './config/option.ts';
 import { AgentError } from './errors.ts';
 
+/** Names of data planes: iptables mode has two, which a kernel may hold side by side. */
+export const PLANE_NAMES = ['nftables', 'ipvs', 'iptables-nft', 'iptables-legacy'] as const;
+
+/** One of {@link PLANE_NAMES}. */
+export type PlaneName = (typeof PLANE_NAMES)[number];
+
 /** A data plane that can be opened. */
 export interface PlaneOffer {
   readonly mode: PlaneMode;
+  /** Of iptables mode: where its rules live. */
+  readonly variant?: Variant;
   readonly open: () => DataPlane;
+  /**
+   * Lets connections end that need what the plane left. Absent where the kernel's connection tracking carries them: then
+   * the plane can be removed at once.
+   */
+  readonly drain?: () => Drain;
+  /** False when the plane cannot have left anything. Costs little; absent where the plane itself tells as cheaply. */
+  readonly mayBeThere?: () => boolean;
 }
 
 /** A plane that works here, and why this one. */
 export interface ModeChoice {
+  readonly offer: PlaneOffer;
   readonly plane: DataPlane;
   /** A sentence for the log. */
   readonly reason: string;
@@ -31,15 +49,37 @@ export function chooseMode(wanted: ProxyMode, offers: readonly PlaneOffer[]): Mo
     );
   }
   const refusals: string[] = [];
-  for (const { mode, open } of wantedOffers) {
-    const plane = open();
-    const missing = plane.probe().filter(({ ok }) => !ok);
-    if (missing.length === 0) return { plane, reason: reasonFor(wanted, mode, refusals) };
+  for (const offer of wantedOffers) {
+    const { mode } = offer;
+    const plane = offer.open();
+    const refusal = refusalOf(mode, plane);
+    if (refusal === undefined) return { offer, plane, reason: reasonFor(wanted, mode, refusals) };
     plane.close();
-    const reasons = missing.map(({ name, detail }) => `${name}: ${detail}`);
-    refusals.push(`The ${mode} mode cannot work here. ${reasons.join(' ')}`);
+    refusals.push(refusal);
   }
   throw new AgentError('SY_PLANE_UNUSABLE', refusals.join(' '));
+}
+
+/** The name of an offer. */
+export function planeName({ mode, variant = 'nft' }: PlaneOffer): PlaneName {
+  return mode === 'iptables' ? `${mode}-${variant}` : mode;
+}
+
+/** Why a plane cannot work here; `undefined` if it can. */
+export function missingFor({ mode, open }: PlaneOffer): string | undefined {
+  const plane = open();
+  try {
+    return refusalOf(mode, plane);
+  } finally {
+    plane.close();
+  }
+}
+
+function refusalOf(mode: PlaneMode, plane: DataPlane): string | undefined {
+  const missing = plane.probe().filter(({ ok }) => !ok);
+  if (missing.length === 0) return undefined;
+  const reasons = missing.map(({ name, detail }) => `${name}: ${detail}`);
+  return `The ${mode} mode cannot work here. ${reasons.join(' ')}`;
 }
 
 function reasonFor(wanted: ProxyMode, mode: PlaneMode, refusals: readonly string[]): string {

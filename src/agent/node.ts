@@ -21,7 +21,7 @@ import type { AgentConfig, DetectLocal } from './config/agent-config.ts';
 /** The options that {@link describeNode} needs. */
 export interface NodeOptions extends Pick<
   AgentConfig,
-  'nodeName' | 'families' | 'detectLocal' | 'nodePortAddresses' | 'masqueradeAll'
+  'nodeName' | 'families' | 'detectLocal' | 'nodePortAddresses' | 'masqueradeAll' | 'iptables'
 > {
   /** Unless unspecified: stands for the Node in its family, and makes that family the primary one. */
   readonly bindAddress?: Address | undefined;
@@ -66,7 +66,7 @@ export interface NodeDescription {
 
 /** Puts options and facts together. */
 export function describeNode(options: NodeOptions, facts: NodeFacts): NodeDescription {
-  const { nodeName, nodePortAddresses, bindAddress, source } = options;
+  const { nodeName, nodePortAddresses, bindAddress, source, iptables } = options;
   const { object, interfaceAddresses } = facts;
   const families = options.families ?? facts.families;
   const known = knownNode(options, facts);
@@ -76,7 +76,12 @@ export function describeNode(options: NodeOptions, facts: NodeFacts): NodeDescri
     name: nodeName,
     zone: known?.zone,
     primaryAddresses: primary,
-    nodePortAddresses: resolveNodePortAddresses(nodePortAddresses, primary, interfaceAddresses),
+    nodePortAddresses: resolveNodePortAddresses(
+      nodePortAddresses,
+      primary,
+      interfaceAddresses,
+      iptables.localhostNodePorts,
+    ),
   };
   const listeners: { [F in Family]?: 'any' | readonly Address[] } = {};
   for (const family of families) {

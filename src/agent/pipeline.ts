@@ -13,7 +13,7 @@ import type { ObjectChange } from '../core/change.ts';
 import type { DataPlane, DriftReport, WriteReport } from '../planes/plane.ts';
 import type { AgentClock } from './clock.ts';
 import { mergeChanges } from './merge-changes.ts';
-import { type PlanTotals, Planner } from './planner.ts';
+import { type PlanTotals, type Planned, Planner } from './planner.ts';
 import { VerifySchedule, type VerifyTimes } from './verify-schedule.ts';
 
 /** One round of programming that the kernel has acknowledged. */
@@ -69,11 +69,15 @@ export interface PipelineEvents {
   readonly onStaleFlows: (stale: readonly StaleFlows[]) => void;
 }
 
-/** What a {@link Pipeline} works with. */
-export interface PipelineOptions {
+/** A data plane, and the node as decisions and this plane see it: both depend on the mode. */
+export interface Charge {
   readonly plane: DataPlane;
   readonly view: NodeView;
   readonly settings: PlaneSettings;
+}
+
+/** What a {@link Pipeline} works with. */
+export interface PipelineOptions extends Charge {
   readonly events: PipelineEvents;
   readonly clock: AgentClock;
   /** Time between the end of a batch and the next one; the first change after a pause does not wait. */
@@ -90,7 +94,11 @@ export class Pipeline implements AsyncDisposable {
   readonly #options: PipelineOptions;
   readonly #planner: Planner;
   readonly #schedule: VerifySchedule;
+  #plane: DataPlane;
+  #view: NodeView;
   #settings: PlaneSettings;
+  /** Another plane is to take the place of this one. */
+  #successor: { readonly next: Charge; readonly done: PromiseWithResolvers<undefined> } | undefined;
   /** The objects are complete: until then nothing is programmed, for what is missing would be removed. */
   #isComplete = false;
   #isClosed = false;
@@ -114,11 +122,18 @@ export class Pipeline implements AsyncDisposable {
   #cancelPoll: (() => void) | undefined;
 
   constructor(options: PipelineOptions) {
-    const { view, settings, events, clock, verify } = options;
+    const { plane, view, settings, events, clock, verify } = options;
     this.#options = options;
+    this.#plane = plane;
+    this.#view = view;
     this.#settings = settings;
     this.#planner = new Planner(view, events.onProblems);
     this.#schedule = new VerifySchedule(verify, clock.now());
+  }
+
+  /** What is wanted, as it stands. */
+  get planned(): Planned {
+    return this.#planner;
   }
 
   /** Takes new states of objects. `at` is when they were noticed, on the pipeline's clock. */
@@ -129,6 +144,7 @@ export class Pipeline implements AsyncDisposable {
 
   /** Takes new facts about the node. */
   setNode(view: NodeView, settings: PlaneSettings, at: number): void {
+    this.#view = view;
     this.#planner.setView(view);
     if (JSON.stringify(settings) !== JSON.stringify(this.#settings)) {
       this.#settings = settings;
@@ -145,12 +161,27 @@ export class Pipeline implements AsyncDisposable {
     this.#wake();
   }
 
+  /**
+   * Has another plane take the place of the present one, between two rounds: it is opened with all Routes, as they are
+   * in its mode. Resolves when it has them; every change from then on goes to it. What the plane before has
+   * programmed stays, and nobody calls that plane any more. Rejects when the other one fails, or when the pipeline is
+   * closed first: the plane before goes on.
+   */
+  async takeOver(next: Charge): Promise<void> {
+    if (this.#isClosed || this.#successor !== undefined) throw new Error('the pipeline is busy');
+    const done = Promise.withResolvers<undefined>();
+    this.#successor = { next, done };
+    this.#wake();
+    await done.promise;
+  }
+
   /** Takes nothing in any more and waits for the call to the data plane that is under way. Rules stay. */
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#cancelTimer?.();
     this.#cancelPoll?.();
     await this.#round;
+    this.#successor?.done.reject(new Error('the agent ends'));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -173,7 +204,8 @@ export class Pipeline implements AsyncDisposable {
     if (!this.#isComplete || this.#isClosed || this.#round !== undefined) return;
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
-    if (!this.#hasChanges() && !this.#mustVerify && !this.#mustTend) return;
+    const isIdle = !this.#hasChanges() && !this.#mustVerify && !this.#mustTend;
+    if (isIdle && this.#successor === undefined) return;
     const { clock } = this.#options;
     const delay = this.#notBefore - clock.now();
     if (delay > 0) {
@@ -190,24 +222,42 @@ export class Pipeline implements AsyncDisposable {
     // Events that arrive in the same turn of the event loop belong together.
     await clock.breathe();
     let pauseMs = coalesceMs;
+    const successor = this.#successor;
+    const before = { plane: this.#plane, view: this.#view, settings: this.#settings };
+    if (successor !== undefined) this.#seat(successor.next);
     try {
       if (this.#hasChanges()) await this.#program();
       if (this.#mustVerify) await this.#verify();
       if (this.#mustTend) await this.#tend();
       if (this.#failures > 0) events.onRecovered();
       this.#failures = 0;
+      successor?.done.resolve(undefined);
     } catch (error) {
       const round = this.#roundSoFar();
       this.#plannedAt = undefined;
       // The plane may believe to have written what the kernel never got. Only `open` compares the two.
       this.#mustOpen = true;
-      pauseMs = Math.min(FIRST_RETRY_MS * 2 ** this.#failures, MAX_RETRY_MS);
-      this.#failures++;
-      events.onFailure(error, pauseMs, round);
+      if (successor === undefined) {
+        pauseMs = Math.min(FIRST_RETRY_MS * 2 ** this.#failures, MAX_RETRY_MS);
+        this.#failures++;
+        events.onFailure(error, pauseMs, round);
+      } else {
+        this.#seat(before);
+        successor.done.reject(error);
+      }
     }
     this.#notBefore = clock.now() + pauseMs;
     this.#round = undefined;
     this.#wake();
+  }
+
+  #seat({ plane, view, settings }: Charge): void {
+    this.#successor = undefined;
+    this.#plane = plane;
+    this.#view = view;
+    this.#settings = settings;
+    this.#planner.setView(view);
+    this.#mustOpen = true;
   }
 
   async #program(): Promise<void> {
@@ -232,7 +282,8 @@ export class Pipeline implements AsyncDisposable {
   }
 
   async #write(noticedAt: number): Promise<void> {
-    const { plane, clock, events } = this.#options;
+    const { clock, events } = this.#options;
+    const plane = this.#plane;
     const changes = [...this.#pending.values()];
     const services = [...this.#services];
     const settings = this.#settings;
@@ -270,16 +321,16 @@ export class Pipeline implements AsyncDisposable {
   }
 
   async #verify(): Promise<void> {
-    const { plane, clock, events } = this.#options;
+    const { clock, events } = this.#options;
     this.#mustVerify = false;
-    const report = await plane.verify();
+    const report = await this.#plane.verify();
     this.#schedule.done(clock.now(), report.drift.length > 0);
     events.onVerified(report);
   }
 
   async #tend(): Promise<void> {
     this.#mustTend = false;
-    const report = await this.#options.plane.tend();
+    const report = await this.#plane.tend();
     if (report !== undefined) this.#options.events.onTended(report);
   }
 
@@ -297,7 +348,7 @@ export class Pipeline implements AsyncDisposable {
 
   #isDisturbed(): boolean {
     try {
-      return this.#options.plane.disturbed();
+      return this.#plane.disturbed();
     } catch {
       // verify() asks the kernel too, and what fails there is reported and tried again.
       return true;

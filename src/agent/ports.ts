@@ -1,6 +1,7 @@
 /** The two ports on which the proxy tells about itself. */
 import type { Clock } from '../core/clock.ts';
 import type { AgentConfig } from './config/agent-config.ts';
+import type { PlaneMode } from './config/option.ts';
 import { type EventSink, nodeWarning } from './event-notes.ts';
 import { healthServer } from './http/health-server.ts';
 import type { HealthState } from './http/health-state.ts';
@@ -10,11 +11,15 @@ import type { AgentMetrics } from './metrics/agent-metrics.ts';
 import type { Reporter } from './reporter.ts';
 
 /** What the pages show that does not come from the agent's work. */
-export type Pages = Pick<MetricsSources, 'configz' | 'flags' | 'status' | 'setVerbosity'>;
+export interface Pages extends Pick<MetricsSources, 'flags' | 'status' | 'setVerbosity'> {
+  /** The configuration as kube-proxy would show it in this mode. */
+  readonly configz: (mode: PlaneMode) => string;
+}
 
 /** What the ports are opened with. */
 export interface PortsOptions {
   readonly config: AgentConfig;
+  readonly mode: () => PlaneMode;
   readonly pages: Pages;
   readonly health: HealthState;
   readonly metrics: AgentMetrics;
@@ -53,6 +58,7 @@ export async function openPorts(options: PortsOptions): Promise<AsyncDisposable>
 
 function portsOf({
   config,
+  mode,
   pages,
   health,
   metrics,
@@ -92,8 +98,9 @@ function portsOf({
       profiling: config.profiling,
       sources: {
         ...pages,
+        configz: () => pages.configz(mode()),
         metrics: async (openMetrics) => metrics.expose(openMetrics),
-        mode: () => config.mode,
+        mode,
       },
       clock,
       events: eventsFor('metrics'),

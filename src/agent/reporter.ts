@@ -280,6 +280,21 @@ export class Reporter implements FlowCleanerEvents {
     });
   }
 
+  /** A switch to another mode has come one step further. */
+  switching(step: string, facts: Readonly<Record<string, string | number | undefined>>): void {
+    this.#agent.info('Switching the mode', { step, ...facts });
+  }
+
+  /** Something of a switch does not work. */
+  switchTrouble(what: string, err: string): void {
+    this.#agent.error('Trouble with a switch of the mode', { doing: what, err });
+  }
+
+  /** What another plane had left is removed, or drains. */
+  leftover(plane: string): void {
+    this.#agent.info('Removed what another plane had left', { plane });
+  }
+
   /** A request could not be answered. */
   requestFailed(error: unknown): void {
     for (const err of this.#once.news('request', [describeError(error)])) {

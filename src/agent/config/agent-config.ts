@@ -1,5 +1,6 @@
 /** What the daemon works with, made from the settings. */
 import { type Address, type Cidr, type Family, isUnspecified } from '../../core/ip.ts';
+import { servesLocalhost } from '../../core/node-addresses.ts';
 import {
   type ListenAddress,
   parseListenAddress,
@@ -95,6 +96,8 @@ export interface AgentConfig {
   readonly healthAddress: ListenAddress | undefined;
   /** `undefined`: no such server. */
   readonly metricsAddress: ListenAddress | undefined;
+  /** Path of the socket on which tools ask; `undefined`: none. */
+  readonly statusSocket: string | undefined;
   /** End when an address cannot be listened on. */
   readonly bindHardFail: boolean;
   readonly profiling: boolean;
@@ -104,6 +107,7 @@ export interface AgentConfig {
   /** Bit of the packet mark that asks for masquerading, 0 to 31; nftables mode uses none. */
   readonly masqueradeBit: number;
   readonly ipvs: IpvsConfig;
+  /** Node ports are served on 127.0.0.1; never in other modes than iptables. */
   readonly iptables: { readonly localhostNodePorts: boolean };
 }
 
@@ -111,14 +115,15 @@ export interface AgentConfig {
 export function agentConfig({ settings, nodeName }: LoadedConfig, mode: PlaneMode): AgentConfig {
   const bindAddress = parseSloppyAddress(settings.bindAddress);
   const isBound = bindAddress !== undefined && !isUnspecified(bindAddress);
+  const nodePortAddresses =
+    settings.nodePortAddresses[0] === 'primary' ? 'primary' : cidrs(settings.nodePortAddresses);
   return {
     source: objectSource(settings),
     nodeName,
     mode,
     families: settings.ipFamilies.length === 0 ? undefined : settings.ipFamilies,
     detectLocal: detectLocal(settings),
-    nodePortAddresses:
-      settings.nodePortAddresses[0] === 'primary' ? 'primary' : cidrs(settings.nodePortAddresses),
+    nodePortAddresses,
     coalesceMs: settings.coalesceWindow,
     verifyMs: settings.verifyInterval,
     ...ofMode(settings, mode),
@@ -126,6 +131,7 @@ export function agentConfig({ settings, nodeName }: LoadedConfig, mode: PlaneMod
     bindAddress: isBound ? bindAddress : undefined,
     healthAddress: parseListenAddress(settings.healthzBindAddress),
     metricsAddress: parseListenAddress(settings.metricsBindAddress),
+    statusSocket: settings.statusSocket === '' ? undefined : settings.statusSocket,
     bindHardFail: settings.bindAddressHardFail,
     profiling: settings.enableProfiling,
     oomScoreAdj: settings.oomScoreAdj,
@@ -136,7 +142,12 @@ export function agentConfig({ settings, nodeName }: LoadedConfig, mode: PlaneMod
       vmodule: settings.vmodule,
     },
     ipvs: ipvs(settings),
-    iptables: { localhostNodePorts: settings.iptablesLocalhostNodePorts },
+    iptables: {
+      localhostNodePorts:
+        mode === 'iptables' &&
+        settings.iptablesLocalhostNodePorts &&
+        servesLocalhost(nodePortAddresses),
+    },
   };
 }
 

@@ -120,6 +120,16 @@ export const DURATION: ValueType<number> = {
   format: formatGoDuration,
 };
 
+/**
+ * The same, in a file also a number of nanoseconds: what kubeadm writes for `logging.flushFrequency` (TimeOrMetaDuration of
+ * k8s.io/component-base).
+ */
+export const DURATION_OR_NANOSECONDS: ValueType<number> = {
+  ...DURATION,
+  decode: (value) =>
+    typeof value === 'number' && Number.isSafeInteger(value) ? value / 1e6 : DURATION.decode(value),
+};
+
 /** Texts, in a flag separated by commas. */
 export const LIST: ValueType<readonly string[]> = {
   name: 'list',

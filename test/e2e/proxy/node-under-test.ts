@@ -79,6 +79,7 @@ export class NodeUnderTest implements Disposable {
       nodeName,
       '-v',
       '2',
+      '--status-socket=',
       ...flags,
     ];
     const [command, ...rest] = this.#command(program, args, []);

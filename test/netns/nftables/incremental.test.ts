@@ -5,19 +5,17 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import fc from 'fast-check';
-import { mergeChanges } from '../../../src/agent/merge-changes.ts';
 import type { PlaneSettings } from '../../../src/core/node.ts';
-import { RouteTable } from '../../../src/core/route-table.ts';
-import type { RouteChange, RouteKey } from '../../../src/core/route.ts';
-import { select } from '../../../src/core/select/select.ts';
-import { ObjectStore } from '../../../src/core/store.ts';
 import { openKernelIo } from '../../../src/kernel/koffi-io.ts';
 import { openNftablesPlane } from '../../../src/planes/nftables/plane.ts';
 import type { DataPlane, ProgrammedFrontend } from '../../../src/planes/plane.ts';
+import { compareFrontends } from '../../../src/tools/status/compare.ts';
+import { expectedFrontends } from '../../../src/tools/status/expected.ts';
 import { inNamespace } from '../../lab/in-namespace.ts';
 import { parseCidr } from '../../../src/core/ip.ts';
 import { SETTINGS } from './routes.ts';
-import { type ObjectEvent, arbitraryBatches, initialView } from '../../property/arbitraries.ts';
+import { arbitraryBatches } from '../../property/arbitraries.ts';
+import { Objects } from '../../property/objects.ts';
 
 /** No place, too few, enough for all Service ports there are. */
 const ENOUGH = 1000;
@@ -33,49 +31,6 @@ const arbitrarySettings: fc.Arbitrary<PlaneSettings> = fc.record({
   serviceCidrs: fc.subarray([...RANGES]),
   localTraffic: fc.constant({}),
 });
-
-/** Objects, Routes and the changes of Routes, as in the agent. */
-class Objects {
-  readonly #store = new ObjectStore();
-  readonly #table = new RouteTable();
-  #view = initialView;
-
-  get routes(): ReturnType<RouteTable['routes']> {
-    return this.#table.routes();
-  }
-
-  take(events: readonly ObjectEvent[]): readonly RouteChange[] {
-    for (const event of events) this.#takeOne(event);
-    const changes = new Map<RouteKey, RouteChange>();
-    for (const key of this.#store.takeDirty()) {
-      const { service, slices } = this.#store.get(key);
-      const routes = service === undefined ? [] : select(service, slices, this.#view).routes;
-      mergeChanges(changes, this.#table.replace(key, routes, service?.createdAt ?? ''));
-    }
-    return [...changes.values()];
-  }
-
-  #takeOne(event: ObjectEvent): void {
-    switch (event.kind) {
-      case 'setService':
-        return this.#store.setService(event.service);
-      case 'removeService':
-        return this.#store.removeService(event.key);
-      case 'setSlice':
-        return this.#store.setSlice(event.slice);
-      case 'removeSlice':
-        return this.#store.removeSlice(event.key);
-      case 'setNodePortAddresses':
-        this.#view = { ...this.#view, nodePortAddresses: event.addresses };
-        return this.#store.markWithNodePorts();
-      case 'setZone':
-        this.#view = { ...this.#view, zone: event.zone };
-        return this.#store.markAll();
-      default:
-        return event satisfies never;
-    }
-  }
-}
 
 const compare = (a: string, b: string): number => (a < b ? -1 : Number(a > b));
 
@@ -130,6 +85,14 @@ inNamespace(import.meta.filename, () => {
         assert.equal(plane.disturbed(), false, 'our own changes are told from those of others');
         const incremental = await read(plane, settings);
         assert.deepEqual((await plane.verify()).drift, [], 'the kernel holds what was programmed');
+        const expected = [...objects.routes].flatMap((route) =>
+          expectedFrontends(route, 'nftables'),
+        );
+        assert.deepEqual(
+          compareFrontends('nftables', expected, await plane.inspect()),
+          [],
+          'tools see no drift',
+        );
         await fresh.remove();
         await fresh.open(settings, objects.routes);
         assert.deepEqual(incremental, await read(fresh, settings));

@@ -99,6 +99,7 @@ class Bench implements Disposable {
       PAGES,
       {
         plane,
+        inspect: async () => plane.inspect(),
         readIpvs: undefined,
         addresses,
         deleteFlows: async () => Promise.resolve(0),

@@ -56,9 +56,3 @@ test('a wrong command line ends with exit code 2 and says what is wrong', async 
     assert.equal(stdout, '');
   }
 });
-
-test('a mode that is not built yet is refused with exit code 1, in one line', async () => {
-  const { code, stderr } = await run('proxy', '--manifests', '/', '--proxy-mode', 'iptables');
-  assert.equal(code, 1);
-  assert.match(stderr, /^switchyard: SY_MODE_NOT_BUILT: [^\n]*iptables[^\n]*\n$/);
-});

@@ -96,10 +96,21 @@ for (const [folder, manifests] of [
       assert.equal(rights.privileged, false);
       assert.equal(rights.allowPrivilegeEscalation, false);
       assert.equal(rights.readOnlyRootFilesystem, true);
-      for (const { name, readOnly } of proxyOf(pod).volumeMounts ?? []) assert.ok(readOnly, name);
-      const inHost = (pod.volumes ?? []).filter(({ hostPath }) => hostPath !== undefined);
+      const writable = (proxyOf(pod).volumeMounts ?? []).filter(
+        ({ readOnly }) => readOnly !== true,
+      );
+      const own = ['/run/switchyard', '/var/lib/switchyard'];
+      assert.deepEqual(
+        writable.map(({ mountPath }) => mountPath),
+        own,
+      );
       const mounted = proxyOf(pod).volumeMounts?.map(({ name }) => name) ?? [];
-      assert.ok(!inHost.some(({ name }) => mounted.includes(name)), 'no folder of the node');
+      const ofNode = (pod.volumes ?? []).filter(({ name }) => mounted.includes(name));
+      assert.deepEqual(
+        ofNode.flatMap(({ hostPath }) => hostPath?.path ?? []),
+        own,
+        'no other folder of the node',
+      );
     });
 
     it('runs on every Linux node, in the network of the node, and looks names up there', () => {

@@ -3,7 +3,7 @@ import { option } from '../option.ts';
 import { NOT_NEGATIVE, POSITIVE } from '../rules.ts';
 import {
   BOOL,
-  DURATION,
+  DURATION_OR_NANOSECONDS,
   FLOAT32,
   GATES,
   INT32,
@@ -158,7 +158,7 @@ export const LOGGING = {
     help: 'form of log lines',
   }),
   logFlushFrequency: option({
-    type: DURATION,
+    type: DURATION_OR_NANOSECONDS,
     default: 5000,
     flag: 'log-flush-frequency',
     field: 'logging.flushFrequency',

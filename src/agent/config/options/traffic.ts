@@ -22,6 +22,9 @@ export type DetectLocalMode =
 const HOUR_MS = 3_600_000;
 const OWN = 'SwitchyardConfiguration';
 
+/** sun_path of linux/un.h has 108 bytes; some are for the name that the socket has until it is ready. */
+const MAX_SOCKET_PATH = 90;
+
 /** What counts as local, and where node ports are served. */
 export const TRAFFIC = {
   detectLocalMode: option({
@@ -242,6 +245,29 @@ export const SWITCHYARD = {
     rule: between(0, 2000),
     help: 'how many Service ports get traffic counters; 0: none',
   }),
+  statusSocket: option({
+    type: textType('path'),
+    default: '/run/switchyard/status.sock',
+    flag: 'status-socket',
+    field: 'statusSocket',
+    document: OWN,
+    withFile: 'wins',
+    rule: {
+      expected: `an absolute path of at most ${MAX_SOCKET_PATH} bytes, or empty`,
+      keeps: (value) => value === '' || isSocketPath(value),
+    },
+    help: "Unix socket on which tools ask the agent (switchyard get); its folder is made, and must be root's alone; empty: none",
+  }),
+  stateFolder: option({
+    type: textType('path'),
+    default: '/var/lib/switchyard',
+    flag: 'state-folder',
+    field: 'stateFolder',
+    document: OWN,
+    withFile: 'wins',
+    rule: { expected: 'an absolute path, or empty', keeps: (value) => /^$|^\//.test(value) },
+    help: 'folder that keeps what a switch of the mode has come to (switchyard switch), over restarts; empty: none',
+  }),
   bindMode: option({
     type: choice<'route' | 'address'>({ '': 'route', route: 'route', address: 'address' }),
     default: 'route',
@@ -264,3 +290,7 @@ export const SWITCHYARD = {
     help: 'longest time that connections to an endpoint that goes away may last; a Service says otherwise with the annotation switchyard.dev/drain-seconds',
   }),
 };
+
+function isSocketPath(path: string): boolean {
+  return /^\/.*[^/]$/.test(path) && Buffer.byteLength(path) <= MAX_SOCKET_PATH;
+}

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { PlaneMode } from '../../../../src/agent/config/option.ts';
 import { type AgentConfig, agentConfig } from '../../../../src/agent/config/agent-config.ts';
 import { formatCidr } from '../../../../src/core/ip.ts';
 import { type Flags, load, loadFields } from './loading.ts';
 
-function config(flags: Flags = {}): AgentConfig {
-  return agentConfig(load(flags), 'nftables');
+function config(flags: Flags = {}, mode: PlaneMode = 'nftables'): AgentConfig {
+  return agentConfig(load(flags), mode);
 }
 
 test('without flags, the daemon does what kube-proxy does by default', () => {
@@ -32,6 +33,7 @@ test('without flags, the daemon does what kube-proxy does by default', () => {
     healthAddress: { host: '0.0.0.0', port: 10_256 },
     metricsAddress: { host: '127.0.0.1', port: 10_249 },
     bindHardFail: false,
+    statusSocket: '/run/switchyard/status.sock',
     profiling: false,
     oomScoreAdj: -999,
     conntrack: {
@@ -55,8 +57,20 @@ test('without flags, the daemon does what kube-proxy does by default', () => {
       bindMode: 'route',
       drainMs: 300_000,
     },
-    iptables: { localhostNodePorts: true },
+    iptables: { localhostNodePorts: false },
   });
+});
+
+test('node ports are served on 127.0.0.1 in iptables mode where their addresses include it', () => {
+  const served = (flags: Flags, mode: PlaneMode = 'iptables'): boolean =>
+    config({ 'proxy-mode': mode, ...flags }, mode).iptables.localhostNodePorts;
+  assert.equal(served({}), true);
+  assert.equal(served({ 'nodeport-addresses': '10.0.0.0/8,127.0.0.0/8' }), true);
+  assert.equal(served({ 'nodeport-addresses': '::/0' }), true);
+  assert.equal(served({ 'iptables-localhost-nodeports': 'false' }), false);
+  assert.equal(served({ 'nodeport-addresses': '10.0.0.0/8' }), false);
+  assert.equal(served({ 'nodeport-addresses': 'primary' }), false);
+  assert.equal(served({ 'nodeport-addresses': '0.0.0.0/0' }, 'ipvs'), false);
 });
 
 test('manifests take the place of the API server', () => {
@@ -140,4 +154,12 @@ test('periods and masquerading are those of the mode that runs', () => {
   assert.deepEqual(of('iptables'), [true, 1, 11_000, 1000]);
   assert.deepEqual(of('ipvs'), [true, 1, 12_000, 2000]);
   assert.deepEqual(of('nftables'), [false, 3, 13_000, undefined]);
+});
+
+test('the status socket is where it is said, or nowhere; other texts are no paths of sockets', () => {
+  assert.equal(config({ 'status-socket': '/run/s' }).statusSocket, '/run/s');
+  assert.equal(config({ 'status-socket': '' }).statusSocket, undefined);
+  for (const path of ['run/s', '/run/', '/', `/${'x'.repeat(90)}`]) {
+    assert.throws(() => config({ 'status-socket': path }), /--status-socket must be an absolute/);
+  }
 });

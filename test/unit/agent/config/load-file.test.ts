@@ -147,7 +147,7 @@ test('our own settings stand in a second document, in any order, or alone', () =
 test('unknown and repeated fields of our own document are refused', () => {
   assert.match(
     refusal(() => loadFile(`${OWN_HEADER}mainfests: /m\n`)),
-    /there is no field mainfests in SwitchyardConfiguration, only manifests, ipFamilies, coalesceWindow, verifyInterval, serviceMetrics, bindMode, drainPeriod/,
+    /there is no field mainfests in SwitchyardConfiguration, only manifests, ipFamilies, coalesceWindow, verifyInterval, serviceMetrics, statusSocket, stateFolder, bindMode, drainPeriod/,
   );
   assert.match(
     refusal(() => loadFile(`${OWN_HEADER}manifests: /a\nmanifests: /b\n`)),

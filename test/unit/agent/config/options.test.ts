@@ -21,7 +21,7 @@ const KUBE_PROXY_FLAGS = `
   windows-service source-vip network-name enable-dsr root-hnsendpoint-name forward-healthcheck-vip`;
 
 const OWN_FLAGS =
-  'manifests ip-families coalesce-window verify-interval service-metrics bind-mode drain-period';
+  'manifests ip-families coalesce-window verify-interval service-metrics status-socket state-folder bind-mode drain-period';
 
 test('the table has every flag of kube-proxy, ours, and no other', () => {
   const expected = `${KUBE_PROXY_FLAGS} ${OWN_FLAGS}`.trim().split(/\s+/);

@@ -172,6 +172,7 @@ const OWN_FIELDS = some<unknown>({
   ipFamilies: fc.subarray(['IPv4', 'IPv6']),
   coalesceWindow: duration,
   serviceMetrics: fc.integer({ min: 0, max: 2000 }),
+  statusSocket: fc.constantFrom('', '/run/switchyard/status.sock', '/run/other.sock'),
   bindMode: fc.constantFrom('route', 'address'),
   drainPeriod: duration,
 });

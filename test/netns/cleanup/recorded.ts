@@ -1,0 +1,27 @@
+/** What a real kube-proxy 1.36.2 left (test/fixtures/kube-proxy-1.36), to be loaded into a namespace of one's own. */
+import { readFileSync } from 'node:fs';
+import { shell } from '../kernel/helpers.ts';
+
+const fixtures = new URL('../../fixtures/kube-proxy-1.36/', import.meta.url);
+
+/** The implementations of iptables. */
+export type Variant = 'nft' | 'legacy';
+
+/** A recorded file. */
+export function recorded(name: string): string {
+  return readFileSync(new URL(name, fixtures), 'utf8');
+}
+
+/** Loads the rules of iptables mode, both families, behind what is there. */
+export function loadIptablesMode(variant: Variant): void {
+  for (const tool of ['iptables', 'ip6tables']) {
+    // The objects that these rules count in would have to be made before.
+    const rules = recorded(`${tool}-save.txt`).replaceAll(/ -m nfacct --nfacct-name +\S+/g, '');
+    shell(`${tool}-${variant}-restore --noflush`, rules);
+  }
+}
+
+/** Loads the tables of nftables mode, both families. */
+export function loadNftablesMode(): void {
+  for (const family of ['ip', 'ip6']) shell('nft -f -', recorded(`nft-list-${family}.txt`));
+}
