@@ -2,6 +2,7 @@
 import { formatDefault } from '../../src/agent/config/add-options.ts';
 import { KUBE_PROXY_CONFIG, SWITCHYARD_CONFIG } from '../../src/agent/config/document-kinds.ts';
 import { type Key, OPTIONS, SECTIONS } from '../../src/agent/config/options.ts';
+import { renderTable } from './table.ts';
 
 const INTRODUCTION = `# Flags and configuration
 
@@ -14,7 +15,7 @@ accepts without effect is listed, too, with the reason.
   of type bool without a value is true, and takes one only behind \`=\`; \`-v=4\`, \`-v 4\` and \`-v4\` are the
   same. Lists and maps have commas, and may be repeated.
 - Durations are written as in Go: \`300ms\`, \`30s\`, \`1h2m3s\`. A number without unit is refused, except \`0\` in
-  a flag.
+  a flag, and nanoseconds in \`logging.flushFrequency\` of a file, where kubeadm writes \`0\`.
 - With \`--config\`, most flags are ignored: the column "beside \`--config\`" tells. A warning names the ones
   that were given.
 - The file is YAML or JSON of \`apiVersion: ${KUBE_PROXY_CONFIG.apiVersion}\`,
@@ -67,22 +68,6 @@ function description(key: Key): string {
   if (deprecated !== undefined) sentences.push(`use ${code(deprecated)}`);
   if (ignored !== undefined) sentences.push(`**No effect**: ${ignored}`);
   return sentences.map((text) => `${text[0]?.toUpperCase()}${text.slice(1)}.`).join(' ');
-}
-
-/** A table whose columns are as wide as their widest cell. */
-function renderTable(rows: readonly (readonly string[])[]): string {
-  const widths = COLUMNS.map((_column, index) =>
-    Math.max(...rows.map((row) => row[index]?.length ?? 0)),
-  );
-  const lines = rows.map((row) =>
-    renderLine(row.map((cell, index) => cell.padEnd(widths[index] ?? 0))),
-  );
-  const rule = renderLine(widths.map((width) => '-'.repeat(width)));
-  return lines.toSpliced(1, 0, rule).join('');
-}
-
-function renderLine(cells: readonly string[]): string {
-  return `| ${cells.join(' | ')} |\n`;
 }
 
 function code(text: string): string {
