@@ -1,30 +1,5 @@
-/** What is kept of a series of measurements. */
-export interface Summary {
-  readonly samples: number;
-  readonly min: number;
-  readonly p25: number;
-  readonly p50: number;
-  readonly p99: number;
-  readonly max: number;
-}
-
-/** Percentiles by nearest rank: every figure was measured. Needs at least one sample. */
-export function summarise(samples: readonly number[]): Summary {
-  const sorted = Float64Array.from(samples).toSorted();
-  const at = (share: number): number => {
-    const value = sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)];
-    if (value === undefined) throw new RangeError('nothing was measured');
-    return value;
-  };
-  return {
-    samples: sorted.length,
-    min: at(0),
-    p25: at(0.25),
-    p50: at(0.5),
-    p99: at(0.99),
-    max: at(1),
-  };
-}
+/** What the bench and `switchyard advise --measure` keep of a series, and the clock that all processes share. */
+export { type Summary, summarise } from '../src/tools/advise/measure/statistics.ts';
 
 /** CLOCK_MONOTONIC, which is the same in all processes, in milliseconds. */
 export function now(): number {

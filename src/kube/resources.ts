@@ -48,16 +48,23 @@ export const ENDPOINT_SLICES: Resource<EndpointSliceItem> = {
   decode: (value) => withKind('EndpointSlice', decodeEndpointSlice(value)),
 };
 
+/** All Nodes. */
+export const NODES: Resource<NodeItem> = {
+  kind: 'Node',
+  plural: 'Nodes',
+  path: '/api/v1/nodes',
+  selectors: {},
+  message: NODE,
+  isOptional: false,
+  decode: (value) => withKind('Node', decodeNode(value)),
+};
+
 /** The one Node of this name. */
 export function nodeNamed(name: string): Resource<NodeItem> {
   return {
-    kind: 'Node',
+    ...NODES,
     plural: `the Node ${name}`,
-    path: '/api/v1/nodes',
     selectors: { fieldSelector: `metadata.name=${name}` },
-    message: NODE,
-    isOptional: false,
-    decode: (value) => withKind('Node', decodeNode(value)),
   };
 }
 

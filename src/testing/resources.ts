@@ -1,6 +1,13 @@
-/** The resources the stand-in API server has: all that a Service proxy reads or writes. */
+/** The resources the stand-in API server has: all that a Service proxy reads or writes, and its tools. */
 import { type Json, type JsonObject, isObject } from './json.ts';
-import { ENDPOINT_SLICE, EVENT, NODE, SERVICE, SERVICE_CIDR } from './protobuf/messages.ts';
+import {
+  CONFIG_MAP,
+  ENDPOINT_SLICE,
+  EVENT,
+  NODE,
+  SERVICE,
+  SERVICE_CIDR,
+} from './protobuf/messages.ts';
 import type { Message } from './protobuf/schema.ts';
 
 /** One resource of one API group and version. */
@@ -160,12 +167,31 @@ export const EVENTS: Resource = {
   message: EVENT,
 };
 
+const CONFIG_MAPS: Resource = {
+  group: '',
+  version: 'v1',
+  apiVersion: 'v1',
+  kind: 'ConfigMap',
+  plural: 'configmaps',
+  singular: 'configmap',
+  shortNames: ['cm'],
+  namespaced: true,
+  selectable: ['metadata.name', 'metadata.namespace'],
+  unknownField: coreUnknownField,
+  hasStatus: false,
+  counted: false,
+  returnsDeleted: false,
+  zero: {},
+  message: CONFIG_MAP,
+};
+
 export const RESOURCES: readonly Resource[] = [
   SERVICES,
   NODES,
   ENDPOINT_SLICES,
   SERVICE_CIDRS,
   EVENTS,
+  CONFIG_MAPS,
 ];
 
 /** The text a field selector compares: `''` where the object has no such field. */

@@ -1,7 +1,7 @@
 /**
  * Messages of the kinds that the stand-in server stores (generated.proto of core/v1, discovery/v1,
  * events/v1 and networking/v1 of `k8s.io/api`, release 1.36). `status.config` and `spec.configSource` of Node are left
- * out: no kubelet writes them any more.
+ * out: no kubelet writes them any more. So is `binaryData` of ConfigMap.
  */
 import { CONDITION, OBJECT_META, OBJECT_REFERENCE } from './meta.ts';
 import {
@@ -177,6 +177,8 @@ export const SERVICE_CIDR: Message = [
   message([texts(1, 'cidrs')])(2, 'spec'),
   message([messages(CONDITION)(1, 'conditions')])(3, 'status'),
 ];
+
+export const CONFIG_MAP: Message = [message(OBJECT_META)(1, 'metadata'), textMap(2, 'data')];
 
 export const EVENT: Message = [
   message(OBJECT_META)(1, 'metadata'),

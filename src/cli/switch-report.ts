@@ -1,0 +1,112 @@
+/** What `switchyard switch` prints: a line for each step, the drain in place on a terminal, or one document. */
+import type { PlaneName } from '../agent/mode.ts';
+import type { SwitchState } from '../agent/switching/pages.ts';
+import type { SwitchProgress } from '../agent/switching/progress.ts';
+import type { Leftovers } from '../tools/cleanup/leftovers.ts';
+import { ToolError } from '../tools/errors.ts';
+import type { Output } from './output.ts';
+
+/** The document for programs. */
+interface SwitchDocument {
+  state?: SwitchState;
+  steps?: SwitchProgress[];
+  kubeProxy?: Pick<Leftovers, 'objects' | 'kept' | 'unseen'>;
+  undoBundle?: string;
+}
+
+/** ECMA-48: erase the rest of the line. */
+const ERASE_LINE = '\u001B[K';
+
+/** Prints as things happen. */
+export class SwitchReport {
+  readonly #output: Output;
+  readonly #isDocument: boolean;
+  readonly #document: SwitchDocument = {};
+  #isPending = false;
+  #last: SwitchProgress | undefined;
+
+  constructor(output: Output, isDocument: boolean) {
+    this.#output = output;
+    this.#isDocument = isDocument;
+  }
+
+  /** A line that stays. */
+  line(text: string): void {
+    if (this.#isDocument) return;
+    this.#output.out(`${this.#isPending ? `\r${ERASE_LINE}` : ''}${text}\n`);
+    this.#isPending = false;
+  }
+
+  /** On a terminal a line that the next one replaces. */
+  status(text: string): void {
+    if (this.#isDocument) return;
+    const size = this.#output.terminal();
+    if (size === undefined) {
+      this.line(text);
+      return;
+    }
+    this.#output.out(`\r${text.slice(0, size.columns - 1)}${ERASE_LINE}`);
+    this.#isPending = true;
+  }
+
+  /** How it stands. */
+  state(state: SwitchState): void {
+    this.#document.state = state;
+    const { plane, last } = state;
+    this.inCharge(plane);
+    if (last === undefined) return;
+    const { from, to, phase, since } = last;
+    this.line(`Last switch: from ${from} to ${to}, ${phase} since ${since}.`);
+  }
+
+  /** Nothing is to be switched. */
+  inCharge(plane: PlaneName): void {
+    this.line(`The ${plane} plane is in charge.`);
+  }
+
+  /** A dry run found nothing in the way. */
+  possible(from: PlaneName, to: PlaneName): void {
+    if (from === to) this.inCharge(to);
+    else this.line(`The switch from ${from} to ${to} can be made.`);
+  }
+
+  /** News of the agent. */
+  progress(progress: SwitchProgress): void {
+    this.#last = progress;
+    this.#document.steps = [...(this.#document.steps ?? []), progress];
+    const { step, text } = progress;
+    if (step === 'draining') this.status(`${step}: ${text}`);
+    else this.line(`${step}: ${text}`);
+  }
+
+  /** What kube-proxy left was found. */
+  leftovers({ objects, kept, unseen }: Leftovers): void {
+    this.#document.kubeProxy = { objects, kept, unseen };
+    this.line(`Found ${objects.length} objects that a stopped kube-proxy left.`);
+  }
+
+  /** They are saved. */
+  saved(folder: string): void {
+    this.#document.undoBundle = folder;
+    this.line(`Saved a copy in ${folder}; its README says how to go back.`);
+  }
+
+  /** Throws a ToolError `SY_SWITCH_FAILED` or `SY_AGENT_ANSWER` when the news did not end well. */
+  throwIfFailed(): void {
+    if (this.#last === undefined || this.#last.step === 'done') return;
+    const { step, text } = this.#last;
+    if (step === 'failed' || step === 'undone') {
+      this.end();
+      throw new ToolError('SY_SWITCH_FAILED', text);
+    }
+    throw new ToolError(
+      'SY_AGENT_ANSWER',
+      `The agent ended before it was done, at: ${text}. It goes on when it runs again; see its log.`,
+    );
+  }
+
+  /** Prints the document, if one is wanted. */
+  end(): void {
+    if (this.#isDocument) this.#output.out(`${JSON.stringify(this.#document, undefined, 2)}\n`);
+  }
+}
