@@ -12,7 +12,6 @@ import { withIpvs } from './kernel/helpers.ts';
 
 const OPTIONS: IpvsOptions = {
   scheduler: 'rr',
-  excludeCidrs: [],
   strictArp: false,
   tcpMs: 0,
   tcpFinMs: 0,

@@ -59,7 +59,6 @@ interface LoggingConfig {
 /** Settings of ipvs mode only. 0: as the kernel has it. Times are in milliseconds. */
 interface IpvsConfig {
   readonly scheduler: string;
-  readonly excludeCidrs: readonly Cidr[];
   readonly strictArp: boolean;
   readonly tcpMs: number;
   readonly tcpFinMs: number;
@@ -202,7 +201,6 @@ function conntrack(settings: Settings): ConntrackConfig {
 function ipvs(settings: Settings): IpvsConfig {
   return {
     scheduler: settings.ipvsScheduler === '' ? 'rr' : settings.ipvsScheduler,
-    excludeCidrs: cidrs(settings.ipvsExcludeCidrs),
     strictArp: settings.ipvsStrictArp,
     tcpMs: settings.ipvsTcpTimeout,
     tcpFinMs: settings.ipvsTcpFinTimeout,

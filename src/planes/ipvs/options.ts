@@ -1,5 +1,4 @@
 /** Choices of an operator that only ipvs mode has. */
-import type { Cidr } from '../../core/ip.ts';
 
 /** How the addresses of Services become the node's own. */
 export type BindMode = 'route' | 'address';
@@ -8,8 +7,6 @@ export type BindMode = 'route' | 'address';
 export interface IpvsOptions {
   /** Of Services that do not ask for another one: `rr`, `wrr`, `lc`, …. */
   readonly scheduler: string;
-  /** Virtual servers in these ranges that no Service asks for are never touched, whoever made them. */
-  readonly excludeCidrs: readonly Cidr[];
   /** Addresses of Services are not told to the local network (ARP), except by the interface that has them. */
   readonly strictArp: boolean;
   readonly tcpMs: number;

@@ -3,7 +3,7 @@
  * kernel object the difference. Does no I/O.
  */
 import { setImmediate } from 'node:timers/promises';
-import { type Address, type Family, cidrContains, familyOf } from '../../core/ip.ts';
+import { type Address, type Family, familyOf } from '../../core/ip.ts';
 import type { Route, RouteKey } from '../../core/route.ts';
 import { type VirtualName, describeVirtual } from '../../kernel/ipvs/servers.ts';
 import type { LinkSocket } from '../../kernel/rtnetlink/links.ts';
@@ -162,14 +162,13 @@ export class PlaneState {
     base: FoundBase,
     routes: readonly Route[] | undefined,
     isTakenOver: boolean,
-  ): (name: VirtualName) => 'ours' | 'foreign' | 'excluded' {
+  ): (name: VirtualName) => 'ours' | 'foreign' {
     const { entries, bound } = base;
     const lost = this.#lostFamilies(base);
     const named = namedServers([...entries.values()].flat());
     const addresses = new Set(bound.map(({ address }) => address));
     const all = routes ?? [...this.plans.values()].map(({ route }) => route);
     const wanted = new Set(all.flatMap(frontendKeys));
-    const { excludeCidrs } = this.#options;
     return (name) => {
       const key = describeVirtual(name);
       if (this.#refused.has(key)) return 'foreign';
@@ -181,7 +180,6 @@ export class PlaneState {
         const isOurs = named.has(key) || isTakenOver || addresses.has(name.address);
         return isOurs || lost.has(familyOf(name.address)) ? 'ours' : 'foreign';
       }
-      if (excludeCidrs.some((cidr) => cidrContains(cidr, name.address))) return 'excluded';
       return named.has(key) ? 'ours' : 'foreign';
     };
   }

@@ -130,7 +130,7 @@ export const IPVS_MODE = {
     modes: IPVS,
     rule: CIDRS,
     ruleInModes: true,
-    help: 'virtual servers in these CIDRs are left alone',
+    help: 'checked, and without effect: virtual servers of others are never touched, wherever they are',
   }),
   ipvsStrictArp: option({
     type: BOOL,

@@ -49,7 +49,6 @@ test('without flags, the daemon does what kube-proxy does by default', () => {
     masqueradeBit: 14,
     ipvs: {
       scheduler: 'rr',
-      excludeCidrs: [],
       strictArp: false,
       tcpMs: 0,
       tcpFinMs: 0,
