@@ -6,25 +6,25 @@ import type { ConnectResult, Rules } from './results.ts';
 import { summarise } from './statistics.ts';
 
 /** A node and what is loaded on it. */
-export interface RuledSite {
+export interface RuledSite<R extends string = Rules> {
   readonly node: number;
-  readonly rules: Rules;
+  readonly rules: R;
   readonly services: number;
 }
 
 const WARM_UP_ROUNDS = 300;
 
-type Aim = Omit<ConnectResult, 'microseconds'> & { readonly target: Target };
+type Aim<R extends string> = Omit<ConnectResult<R>, 'microseconds'> & { readonly target: Target };
 
 /** Connects `rounds` times to everything there is to connect to. */
-export async function measureConnect(
+export async function measureConnect<R extends string>(
   network: Network,
-  sites: readonly RuledSite[],
+  sites: readonly RuledSite<R>[],
   rounds: number,
-): Promise<readonly ConnectResult[]> {
+): Promise<readonly ConnectResult<R>[]> {
   const file = new URL('client-worker.ts', import.meta.url);
   const client = network.start<ClientCalls>(network.client, 'client', file, [network.backend]);
-  const aims = sites.flatMap(aimsAt);
+  const aims = sites.flatMap((site) => aimsAt(site));
   const targets = aims.map(({ target }) => target);
   await client.call('connect', { targets, rounds: WARM_UP_ROUNDS });
   const samples = await client.call('connect', { targets, rounds });
@@ -34,12 +34,12 @@ export async function measureConnect(
   });
 }
 
-function aimsAt({ node, rules, services }: RuledSite): readonly Aim[] {
+function aimsAt<R extends string>({ node, rules, services }: RuledSite<R>): readonly Aim<R>[] {
   const service = (index: number): Target => {
     return { address: clusterIp(node, index), port: SERVICE_PORT };
   };
   const none: Target = { address: plainAddress(node), port: ENDPOINT_PORT };
-  const past: Aim = { rules, services, to: 'no Service', target: none };
+  const past: Aim<R> = { rules, services, to: 'no Service', target: none };
   if (rules === 'none') return [past];
   return [
     past,

@@ -1,12 +1,14 @@
 /**
  * `npm run bench`: measures the nftables plane on this machine's kernel, in network namespaces of its own. With `agent`: the
- * whole daemon (daemon/). With `ipvs`: the ipvs plane (ipvs/).
+ * whole daemon (daemon/). With `ipvs` and `iptables`: these planes (ipvs/, iptables/).
  */
 import { loadavg } from 'node:os';
 import { labReason } from '../test/lab/lab.ts';
 import { type RuledSite, measureConnect } from './connect.ts';
 import { benchDaemon } from './daemon/main.ts';
 import { USAGE as DAEMON_USAGE, parseDaemonOptions } from './daemon/options.ts';
+import { benchIptables, iptablesReason } from './iptables/main.ts';
+import { USAGE as IPTABLES_USAGE, parseIptablesOptions } from './iptables/options.ts';
 import { benchIpvs, ipvsReason } from './ipvs/main.ts';
 import { USAGE as IPVS_USAGE, parseIpvsOptions } from './ipvs/options.ts';
 import { measureKubeProxyShape } from './kube-proxy.ts';
@@ -47,17 +49,24 @@ const QUICK_EFFORT: Effort = {
   kubeProxyChanges: 10,
 };
 
+/** Of what is measured when it is named. */
+const USAGES: ReadonlyMap<string | undefined, string> = new Map([
+  ['agent', DAEMON_USAGE],
+  ['ipvs', IPVS_USAGE],
+  ['iptables', IPTABLES_USAGE],
+]);
+
 /** Exit code: 0 measured, whatever came out; 1 cannot measure here; 2 wrong command line. */
 async function main(args: readonly string[]): Promise<number> {
   const [mode, ...rest] = args;
   try {
     if (mode === 'agent') return await runDaemon(rest);
     if (mode === 'ipvs') return await runIpvs(rest);
+    if (mode === 'iptables') return await runIptables(rest);
     return await runPlane(args);
   } catch (error) {
     if (!(error instanceof UsageError)) throw error;
-    const usage = mode === 'agent' ? DAEMON_USAGE : mode === 'ipvs' ? IPVS_USAGE : USAGE;
-    process.stderr.write(`${error.message}\n\n${usage}`);
+    process.stderr.write(`${error.message}\n\n${USAGES.get(mode) ?? USAGE}`);
     return 2;
   }
 }
@@ -74,9 +83,15 @@ async function runIpvs(args: readonly string[]): Promise<number> {
   return measureIfPossible(ipvsReason(), async () => benchIpvs(options, progress));
 }
 
+async function runIptables(args: readonly string[]): Promise<number> {
+  const options = parseIptablesOptions(args);
+  if (options.help) return help(IPTABLES_USAGE);
+  return measureIfPossible(iptablesReason(), async () => benchIptables(options, progress));
+}
+
 async function runPlane(args: readonly string[]): Promise<number> {
   const options = parseOptions(args);
-  if (options.help) return help(`${USAGE}\n${DAEMON_USAGE}\n${IPVS_USAGE}`);
+  if (options.help) return help(`${USAGE}\n${[...USAGES.values()].join('\n')}`);
   const peer = options.peer === undefined ? undefined : identifyPeer(options.peer);
   return measureIfPossible(labReason(), async () => {
     const results = await measure(options, describeMachine(), peer);

@@ -40,8 +40,8 @@ export interface PlaneResult {
 export type Rules = 'none' | 'switchyard' | 'kube-proxy';
 
 /** connect(2) through a node, in microseconds. */
-export interface ConnectResult {
-  readonly rules: Rules;
+export interface ConnectResult<R extends string = Rules> {
+  readonly rules: R;
   /** Services there are. */
   readonly services: number;
   readonly to: 'first Service' | 'last Service' | 'no Service';

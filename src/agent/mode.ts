@@ -18,6 +18,11 @@ export interface PlaneOffer {
   readonly variant?: Variant;
   readonly open: () => DataPlane;
   /**
+   * Writes the sysctls that `open` would write: in a container, only a privileged one may, and `open` then finds nothing to
+   * write. To be called once the plane was probed, which loads the modules. Throws a KernelError; absent where there are none.
+   */
+  readonly setSysctls?: () => void;
+  /**
    * Lets connections end that need what the plane left. Absent where the kernel's connection tracking carries them: then
    * the plane can be removed at once.
    */

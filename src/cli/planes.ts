@@ -7,10 +7,13 @@ import { isKernelError } from '../kernel/errors.ts';
 import type { KernelIo } from '../kernel/io.ts';
 import { type Variant, findTools, legacyTables } from '../kernel/iptables/variant.ts';
 import { NftSocket } from '../kernel/nftables/socket.ts';
+import { openSysctls } from '../kernel/sysctl.ts';
 import { iptablesMachine, openIptablesPlane } from '../planes/iptables/plane.ts';
+import { allowLocalhostNodePorts } from '../planes/iptables/sysctls.ts';
 import { openIpvsDrain } from '../planes/ipvs/drain.ts';
 import { thisMachine } from '../planes/ipvs/machine.ts';
 import { openIpvsPlane } from '../planes/ipvs/plane.ts';
+import { applySysctls } from '../planes/ipvs/sysctls.ts';
 import { openNftablesPlane } from '../planes/nftables/plane.ts';
 import type { DataPlane, ProgrammedFrontend } from '../planes/plane.ts';
 
@@ -33,6 +36,10 @@ export function planeOffers(
         const { ipvs, masqueradeBit } = agentConfig(loaded, 'ipvs');
         return openIpvsPlane(io, { ...ipvs, masqueradeBit }, thisMachine(onWait));
       },
+      setSysctls: () => {
+        const { sysctls, kernelRelease } = thisMachine();
+        applySysctls(sysctls, agentConfig(loaded, 'ipvs').ipvs.strictArp, kernelRelease);
+      },
       drain: () => {
         const { ipvs, masqueradeBit } = agentConfig(loaded, 'ipvs');
         return openIpvsDrain(io, { ...ipvs, masqueradeBit });
@@ -45,7 +52,11 @@ export function planeOffers(
         return openIptablesPlane(options, iptablesMachine(options, onWait));
       };
       const mayBeThere = (): boolean => natTables(io, variant).includes('nat');
-      return { mode: 'iptables', variant, open, mayBeThere };
+      const setSysctls = (): void => {
+        const { localhostNodePorts } = agentConfig(loaded, 'iptables').iptables;
+        if (localhostNodePorts) allowLocalhostNodePorts(openSysctls());
+      };
+      return { mode: 'iptables', variant, open, setSysctls, mayBeThere };
     }),
   ];
 }

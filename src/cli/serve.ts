@@ -36,6 +36,7 @@ export async function serve(loaded: LoadedConfig, log: Log, signal: AbortSignal)
 export async function setUp(loaded: LoadedConfig, log: Log, signal: AbortSignal): Promise<void> {
   await using stack = new AsyncDisposableStack();
   const { config, machine } = openMachine(loaded, log, stack);
+  machine.modes?.present.offer.setSysctls?.();
   await initialise(config, machine, signal);
 }
 

@@ -10,6 +10,7 @@ import { planesIn } from '../netns/switch/planes.ts';
 import {
   CIDR_FLAGS,
   drainTo,
+  serve,
   startNode,
   startTraffic,
   succeeded,
@@ -108,6 +109,10 @@ describe('switchyard switch, with ipvs mode', { skip: skipOutsideUml }, () => {
   test('connections that last longer than --drain-limit end, and nothing else', async () => {
     await using node = await startNode(lab, 'ipvs', []);
     const connection = await lab.host('client').open(address, port);
+    // Without IPVS the kernel takes its next packet for the first one of a connection: it must not find the endpoint again.
+    const isA = connection.greeting.server === 'pod-a';
+    serve(node, place('IPv4', 1), [isA ? 'pod-c' : 'pod-a']);
+    await until(() => / Masq +0 +1 +/.test(node.shell('ipvsadm -Ln')));
     const outcome = await node.switch('--to', 'iptables-legacy', '--drain-limit', '3s');
     succeeded(outcome);
     assert.match(outcome.stdout, /^draining: 1 connections/m);

@@ -21,7 +21,7 @@ import { PLANE_NAMES, type PlaneName } from '../mode.ts';
  * How far a switch has come. `building`: the new plane is made beside the old one, which is in charge. `retiring`: the
  * new one is in charge, and what the old one left is removed or drains. `done`: nothing is left of it.
  */
-export type SwitchPhase = 'building' | 'retiring' | 'done';
+type SwitchPhase = 'building' | 'retiring' | 'done';
 
 /** A switch. */
 export interface SwitchRecord {

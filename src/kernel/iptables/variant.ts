@@ -64,6 +64,7 @@ export function findTools(wanted?: Variant): IptablesTools {
     const found = variant === 'nft' ? nft : legacy;
     if (found === undefined) throw missingProgram(`iptables-${variant}`);
     if (variant === 'nft') checkNft(found);
+    else checkRights();
     return { variant, reason, ...found };
   };
   if (wanted !== undefined) return use(wanted, 'the configuration asks for it');
@@ -128,6 +129,16 @@ function checkNft({ programs }: Installed): void {
       (isDenied(stderr) ? PRIVILEGES : 'Use a kernel with nf_tables, or iptables-legacy.'),
     { code: isDenied(stderr) ? 'SY_KERNEL_PERMISSION' : 'SY_KERNEL_UNSUPPORTED' },
   );
+}
+
+/** Stands in for trying the legacy variant. CAP_NET_ADMIN is bit 12 (linux/capability.h). */
+function checkRights(): void {
+  const [, rights = '0'] =
+    /^CapEff:\s*([0-9a-f]+)$/m.exec(readFileSync('/proc/self/status', 'utf8')) ?? [];
+  if (((BigInt(`0x${rights}`) >> 12n) & 1n) === 1n) return;
+  throw new KernelError(`iptables-legacy does not work here: not permitted. ${PRIVILEGES}`, {
+    code: 'SY_KERNEL_PERMISSION',
+  });
 }
 
 function readFacts(byDefault: Variant, nft: Installed, legacy: Installed): VariantFacts {

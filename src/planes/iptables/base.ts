@@ -31,13 +31,12 @@ export interface ChainRules {
 const IS_NEW = '-m conntrack --ctstate NEW';
 const MASQUERADE = '-j MASQUERADE --random-fully';
 
+function to(table: Table, from: string, chain: string, text: string, match = ''): Jump {
+  return { table, chain: from, rule: `${match}${comment(text)} -j ${chain}` };
+}
+
 /** Rules of chains that are not ours, in the order in which they are to stand in these. */
 export function jumps({ family, localhostNodePorts }: BaseOptions): readonly Jump[] {
-  const to = (table: Table, from: string, chain: string, text: string, match = ''): Jump => ({
-    table,
-    chain: from,
-    rule: `${match}${comment(text)} -j ${chain}`,
-  });
   const filtered = (from: string): Jump =>
     to('filter', from, CHAINS.filter, 'switchyard: what is not served', `${IS_NEW} `);
   const localnet = (from: string): Jump =>

@@ -2,7 +2,9 @@
  * What one family is to have in the kernel, and how it gets from what it has to that. Does no I/O. Chains of Routes are
  * made from the Routes whenever they are needed, and not kept: at 10,000 Services they are tens of megabytes.
  */
+import { setImmediate } from 'node:timers/promises';
 import type { Route, RouteChange, RouteKey } from '../../core/route.ts';
+import { MAX_DRIFT_LINES } from '../report.ts';
 import {
   type BaseOptions,
   type ChainRules,
@@ -53,31 +55,40 @@ interface CountedTree {
   tree: Tree;
 }
 
-/** What was found in the kernel, and what is wrong with it. */
+/** What was found in the kernel, and what is wrong with it. It is found out while `writes` are read. */
 export interface Comparison {
   readonly writes: Writes;
-  /** A line for each thing that was other than it should be. */
+  /** A line for each thing that was other than it should be, at most {@link MAX_DRIFT_LINES}. */
   readonly drift: readonly string[];
+  /** Whether a chain that is there has to be written again. */
+  readonly isRewritten: () => boolean;
 }
+
+/** Routes that are planned before other work gets its turn. */
+const PLANNED_AT_ONCE = 64;
 
 /** From opening the plane to opening it again. */
 export class FamilyRules {
   readonly base: BaseOptions;
-  readonly #routes = new Map<RouteKey, Route>();
+  readonly #routes: Map<RouteKey, Route>;
   readonly #trees: readonly CountedTree[];
   /** How the kernel lists chains that were written and yet look otherwise, by table and name. */
   readonly #spellings = new Map<string, string>();
 
-  constructor(base: BaseOptions, routes: Iterable<Route>) {
+  private constructor(base: BaseOptions, routes: readonly Route[], trees: readonly CountedTree[]) {
     this.base = base;
+    this.#routes = new Map(routes.map((route) => [route.key, route]));
+    this.#trees = trees;
+  }
+
+  /** Plans these Routes, all of this family. */
+  static async of(base: BaseOptions, routes: readonly Route[]): Promise<FamilyRules> {
     const all = TREES.map((definition) => ({
       definition,
       counts: new Map<string, number>(),
       entries: new Map<string, Entry>(),
     }));
-    for (const route of routes) {
-      this.#routes.set(route.key, route);
-      const plan = planRoute(route, base);
+    for await (const plan of plansOf(routes, base)) {
       for (const { definition, counts, entries } of all) {
         for (const entry of definition.entries(plan)) {
           counts.set(entry.key, (counts.get(entry.key) ?? 0) + 1);
@@ -85,11 +96,12 @@ export class FamilyRules {
         }
       }
     }
-    this.#trees = all.map(({ definition, counts, entries }) => ({
+    const trees = all.map(({ definition, counts, entries }) => ({
       definition,
       counts,
       tree: buildTree(entries.values()),
     }));
+    return new FamilyRules(base, routes, trees);
   }
 
   /** Takes over changes of Routes of this family. Returns what has to be written for them. */
@@ -132,44 +144,57 @@ export class FamilyRules {
       }
     }
     for (const { table, name } of chains) this.#spellings.delete(`${table} ${name}`);
-    return { chains, gone, removedJumps: [], addedJumps: [] };
+    return {
+      chains: (table) => chains.filter((each) => each.table === table),
+      gone: (table) => gone.filter((each) => each.table === table).map(({ name }) => name),
+      removedJumps: [],
+      addedJumps: [],
+    };
   }
 
-  /**
-   * Compares the kernel with what it should hold.
-   * @param isWritten It was all written just now: what still looks otherwise is only spelt otherwise.
-   */
-  compare(found: ReadonlyMap<Table, FoundTable>, isWritten: boolean): Comparison {
+  /** Compares the kernel with what it should hold. */
+  compare(found: ReadonlyMap<Table, FoundTable>): Comparison {
     const { family } = this.base;
     const drift: string[] = [];
-    const chains: ChainRules[] = [];
-    const wanted = new Map(TABLES.map((table) => [table, new Set<string>()]));
-    for (const chain of this.#allChains()) {
-      const { table, name, rules } = chain;
-      wanted.get(table)?.add(name);
-      const there = found.get(table)?.chains.get(name);
-      if (isSame(there, rules)) continue;
-      const id = `${table} ${name}`;
-      if (there !== undefined && isWritten) this.#spellings.set(id, there.join('\n'));
-      if (there !== undefined && this.#spellings.get(id) === there.join('\n')) continue;
-      chains.push(chain);
-      drift.push(`${family} ${table} chain ${name}: ${difference(there, rules)}`);
-    }
-    const gone = TABLES.flatMap((table) =>
-      [...(found.get(table)?.chains.keys() ?? [])]
-        .filter((name) => wanted.get(table)?.has(name) !== true)
-        .map((name) => ({ table, name })),
-    );
-    for (const { table, name } of gone)
-      drift.push(`${family} ${table} chain ${name}: was not ours`);
+    const note = (table: Table, chain: string, what: string): void => {
+      if (drift.length < MAX_DRIFT_LINES) drift.push(`${family} ${table} chain ${chain}: ${what}`);
+    };
     const { removed, added } = this.compareJumps(found);
-    for (const { table, chain, rule } of added) {
-      drift.push(`${family} ${table} chain ${chain}: ${rule} was missing`);
+    for (const { table, chain, rule } of added) note(table, chain, `${rule} was missing`);
+    for (const { table, chain, rule } of removed) note(table, chain, `${rule} was not ours`);
+    let isRewritten = false;
+    const left = new Map<Table, Set<string>>();
+    const differs = ({ table, name, rules }: ChainRules, listed?: readonly string[]): void => {
+      isRewritten ||= listed !== undefined;
+      note(table, name, difference(listed, rules));
+    };
+    const chains = (table: Table): AsyncIterable<ChainRules> => {
+      const listed = found.get(table)?.chains ?? new Map<string, readonly string[]>();
+      const unknown = new Set(listed.keys());
+      left.set(table, unknown);
+      return this.#differing(table, listed, unknown, differs);
+    };
+    const gone = (table: Table): readonly string[] => {
+      const names = [...(left.get(table) ?? [])];
+      for (const name of names) note(table, name, 'was not ours');
+      return names;
+    };
+    return {
+      writes: { chains, gone, removedJumps: removed, addedJumps: added },
+      drift,
+      isRewritten: () => isRewritten,
+    };
+  }
+
+  /** To be called when all was written just now: what looks otherwise even so is only spelt otherwise. */
+  async learn(found: ReadonlyMap<Table, FoundTable>): Promise<void> {
+    for (const table of TABLES) {
+      for await (const { name, rules } of this.#chainsOf(table)) {
+        const listed = found.get(table)?.chains.get(name);
+        if (listed === undefined || isSame(listed, rules)) continue;
+        this.#spellings.set(`${table} ${name}`, listed.join('\n'));
+      }
     }
-    for (const { table, chain, rule } of removed) {
-      drift.push(`${family} ${table} chain ${chain}: ${rule} was not ours`);
-    }
-    return { writes: { chains, gone, removedJumps: removed, addedJumps: added }, drift };
   }
 
   /** Which rules that lead to our chains are missing, and which are too many. */
@@ -190,19 +215,42 @@ export class FamilyRules {
     return { removed, added: [...missing.values()] };
   }
 
-  /** Every chain, each after those it leads to. */
-  *#allChains(): Iterable<ChainRules> {
-    yield* lastChains(this.base);
-    for (const route of this.#routes.values()) {
-      const plan = planRoute(route, this.base);
-      for (const table of TABLES) {
-        for (const [name, rules] of plan[table]) yield { table, name, rules };
-      }
+  /** Chains that are listed otherwise or not at all. Takes all names of ours from `unknown`. */
+  async *#differing(
+    table: Table,
+    listed: FoundTable['chains'],
+    unknown: Set<string>,
+    differs: (chain: ChainRules, listed: readonly string[] | undefined) => void,
+  ): AsyncIterable<ChainRules> {
+    for await (const chain of this.#chainsOf(table)) {
+      unknown.delete(chain.name);
+      const there = listed.get(chain.name);
+      if (isSame(there, chain.rules)) continue;
+      const spelling = this.#spellings.get(`${table} ${chain.name}`);
+      if (there !== undefined && spelling === there.join('\n')) continue;
+      differs(chain, there);
+      yield chain;
+    }
+  }
+
+  /** Every chain of a table, each after those it leads to. */
+  async *#chainsOf(table: Table): AsyncIterable<ChainRules> {
+    const isHere = (chain: ChainRules): boolean => chain.table === table;
+    yield* [...lastChains(this.base)].filter(isHere);
+    const routes = [...this.#routes.values()];
+    // Only source ranges need chains of their own in the table filter.
+    const own =
+      table === 'nat'
+        ? routes
+        : routes.filter(({ allowedSources }) => allowedSources !== undefined);
+    for await (const plan of plansOf(own, this.base)) {
+      for (const [name, rules] of plan[table]) yield { table, name, rules };
     }
     for (const { definition, tree } of this.#trees) {
+      if (definition.table !== table) continue;
       for (const node of nodesOf(tree)) yield this.#nodeChain(definition, node);
     }
-    yield* firstChains(this.base);
+    yield* [...firstChains(this.base)].filter(isHere);
   }
 
   #nodeChain(definition: TreeDefinition, { slot, tree }: TreeNode): ChainRules {
@@ -220,6 +268,13 @@ export class FamilyRules {
 
   #nodeName({ root, letter }: TreeDefinition, slot: string): string {
     return slot === '' ? root : prefixChain(this.base.family, letter, slot);
+  }
+}
+
+async function* plansOf(routes: readonly Route[], base: BaseOptions): AsyncIterable<RoutePlan> {
+  for (const [index, route] of routes.entries()) {
+    if (index % PLANNED_AT_ONCE === 0) await setImmediate();
+    yield planRoute(route, base);
   }
 }
 

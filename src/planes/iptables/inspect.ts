@@ -12,7 +12,7 @@ interface FoundFrontend {
   readonly label: string;
   readonly isCluster: boolean;
   /** What the rule does: `-g CHAIN`, `-j DROP`. */
-  readonly then: string;
+  readonly action: string;
 }
 
 type Verdict = ProgrammedFrontend['target'];
@@ -55,10 +55,10 @@ function readWay(
   served: FoundFrontend | undefined,
   refused: FoundFrontend | undefined,
 ): Omit<ProgrammedFrontend, 'frontend' | 'protocol' | 'label'> {
-  const refusal = refusalOf(filter, refused?.then);
-  const first = served?.then.slice(3) ?? '';
+  const refusal = refusalOf(filter, refused?.action);
+  const first = served?.action.slice(3) ?? '';
   const isRestricted = first.startsWith('SWY-FW-');
-  const ranges = isRestricted ? (nat.get(first) ?? []) : rangesOfRefusal(filter, refused?.then);
+  const ranges = isRestricted ? (nat.get(first) ?? []) : rangesOfRefusal(filter, refused?.action);
   const entry = isRestricted ? (targetOf(ranges[0]) ?? '') : first;
   const rules = nat.get(entry) ?? [];
   const inside = rules.map(targetOf).find((name) => name?.startsWith('SWY-INS-') === true);
@@ -79,7 +79,7 @@ function frontendsIn(chains: Contents): ReadonlyMap<string, FoundFrontend> {
   const found = new Map<string, FoundFrontend>();
   for (const rules of chains.values()) {
     for (const rule of rules) {
-      const [, text = '', protocol = '', label = '', kind, port, then = ''] =
+      const [, text = '', protocol = '', label = '', kind, port, action = ''] =
         FRONTEND.exec(rule) ?? [];
       const address = parseAddress(text);
       if (address === undefined) continue;
@@ -89,7 +89,7 @@ function frontendsIn(chains: Contents): ReadonlyMap<string, FoundFrontend> {
         protocol,
         label,
         isCluster: kind === KIND_TEXT.clusterIP,
-        then,
+        action,
       });
     }
   }
@@ -119,14 +119,14 @@ function affinityOf(nat: Contents, chain: string): number | undefined {
   return undefined;
 }
 
-function refusalOf(filter: Contents, then: string | undefined): Verdict {
-  if (then === `-g ${CHAINS.reject}`) return 'reject';
-  const rules = filter.get(then?.slice(3) ?? '') ?? [];
+function refusalOf(filter: Contents, action: string | undefined): Verdict {
+  if (action === `-g ${CHAINS.reject}`) return 'reject';
+  const rules = filter.get(action?.slice(3) ?? '') ?? [];
   return rules.some((rule) => rule.endsWith(` -g ${CHAINS.reject}`)) ? 'reject' : 'drop';
 }
 
-function rangesOfRefusal(filter: Contents, then: string | undefined): readonly string[] {
-  return (filter.get(then?.slice(3) ?? '') ?? []).filter((rule) => rule.startsWith('-s '));
+function rangesOfRefusal(filter: Contents, action: string | undefined): readonly string[] {
+  return (filter.get(action?.slice(3) ?? '') ?? []).filter((rule) => rule.startsWith('-s '));
 }
 
 function targetOf(rule: string | undefined): string | undefined {

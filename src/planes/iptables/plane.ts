@@ -2,7 +2,6 @@
  * The iptables data plane: Routes in, batches for iptables-restore out. See docs/iptables.md for the shape of the rules
  * and one packet's way through them.
  */
-import { setImmediate } from 'node:timers/promises';
 import type { Clock } from '../../core/clock.ts';
 import type { Family } from '../../core/ip.ts';
 import type { PlaneSettings } from '../../core/node.ts';
@@ -10,7 +9,7 @@ import type { Route, RouteChange } from '../../core/route.ts';
 import { KernelError, isKernelError } from '../../kernel/errors.ts';
 import { type Iptables, openIptables } from '../../kernel/iptables/iptables.ts';
 import { type Sysctls, openSysctls } from '../../kernel/sysctl.ts';
-import { ReportBuilder } from '../ipvs/report.ts';
+import { ReportBuilder } from '../report.ts';
 import type {
   Capability,
   DataPlane,
@@ -26,6 +25,7 @@ import { describeFrontends } from './inspect.ts';
 import type { IptablesPlaneOptions } from './options.ts';
 import { probeIptables } from './probe.ts';
 import { TABLES, type Table } from './schema.ts';
+import { allowLocalhostNodePorts } from './sysctls.ts';
 import { type Writes, batchesOf } from './writes.ts';
 
 const FAMILIES: readonly Family[] = ['IPv4', 'IPv6'];
@@ -94,10 +94,12 @@ class IptablesPlane implements DataPlane {
   async open(settings: PlaneSettings, routes: Iterable<Route>): Promise<WriteReport> {
     this.#report = new ReportBuilder();
     const all = [...routes];
-    this.#families = settings.families.map((family) => {
+    const families: FamilyRules[] = [];
+    for (const family of settings.families) {
       const own = all.filter((route) => route.family === family);
-      return new FamilyRules(this.#baseOptions(family, settings), own);
-    });
+      families.push(await FamilyRules.of(this.#baseOptions(family, settings), own));
+    }
+    this.#families = families;
     await this.#synchronise();
     for (const family of FAMILIES) {
       if (!settings.families.includes(family)) await this.#removeFamily(family);
@@ -184,9 +186,7 @@ class IptablesPlane implements DataPlane {
   #baseOptions(family: Family, settings: PlaneSettings): BaseOptions {
     const { masqueradeBit, localhostNodePorts } = this.#options;
     const { sysctls } = this.#machine;
-    if (localhostNodePorts && family === 'IPv4') {
-      sysctls.write('net/ipv4/conf/all/route_localnet', 1);
-    }
+    if (localhostNodePorts && family === 'IPv4') allowLocalhostNodePorts(sysctls);
     return {
       family,
       settings,
@@ -208,20 +208,18 @@ class IptablesPlane implements DataPlane {
     const { family } = rules.base;
     for (let attempt = 1; ; attempt++) {
       const found = await this.#read(family);
-      const { writes, drift } = rules.compare(found, false);
-      for (const line of drift) this.#report.note(line);
+      const { writes, drift, isRewritten } = rules.compare(found);
       try {
         await this.#write(family, writes);
       } catch (error) {
         // Others may write between our reading and our writing: read again.
         if (!(error instanceof KernelError) || attempt === ATTEMPTS) throw error;
         continue;
+      } finally {
+        for (const line of drift) this.#report.note(line);
       }
-      const isRewritten = writes.chains.some(
-        ({ table, name }) => found.get(table)?.chains.has(name) === true,
-      );
-      // Of what looks otherwise even now, the tool only has another spelling: that is no reason to write it for ever.
-      if (isRewritten) rules.compare(await this.#read(family), true);
+      // Of what looks otherwise even now, the tool has only another spelling: that is no reason to write it for ever.
+      if (isRewritten()) await rules.learn(await this.#read(family));
       return;
     }
   }
@@ -229,10 +227,15 @@ class IptablesPlane implements DataPlane {
   async #write(family: Family, writes: Writes): Promise<void> {
     const { variant } = this.#kernel().tools;
     const largest = variant === 'nft' ? NFT_BATCH : Number.POSITIVE_INFINITY;
-    for (const { batch, operations } of batchesOf(writes, largest)) {
-      await this.#report.write(operations, () => this.#kernel().restore(family, [batch]));
-      await setImmediate();
+    let writing = Promise.resolve();
+    // The next batch is made while the tool is busy with the one before it.
+    for await (const { batch, operations } of batchesOf(writes, largest)) {
+      await writing;
+      writing = this.#report.write(operations, async () => this.#kernel().restore(family, [batch]));
+      // It is awaited above or below; until then nobody looks whether it failed.
+      writing.catch(() => undefined);
     }
+    await writing;
   }
 
   async #read(family: Family): Promise<ReadonlyMap<Table, FoundTable>> {
@@ -266,15 +269,20 @@ class IptablesPlane implements DataPlane {
   async #removeFamily(family: Family): Promise<boolean> {
     const found = await this.#read(family);
     const removedJumps: Jump[] = [];
-    const gone: { table: Table; name: string }[] = [];
+    let isFound = false;
     for (const [table, { chains, jumps: leading }] of found) {
-      for (const name of chains.keys()) gone.push({ table, name });
+      isFound ||= chains.size + leading.size > 0;
       for (const [chain, rules] of leading) {
         for (const rule of rules) removedJumps.push({ table, chain, rule });
       }
     }
-    await this.#write(family, { chains: [], addedJumps: [], removedJumps, gone });
-    return gone.length + removedJumps.length > 0;
+    await this.#write(family, {
+      chains: () => [],
+      gone: (table) => [...(found.get(table)?.chains.keys() ?? [])],
+      addedJumps: [],
+      removedJumps,
+    });
+    return isFound;
   }
 }
 

@@ -3,15 +3,15 @@ import type { TableBatch } from '../../kernel/iptables/iptables.ts';
 import type { ChainRules, Jump } from './base.ts';
 import type { Table } from './schema.ts';
 
-/** What is to be written, in this order. */
+/** What is to be written. At 10,000 Services that is tens of megabytes, so it is made when it is asked for. */
 export interface Writes {
-  /** New and changed chains, each after those it leads to. */
-  readonly chains: readonly ChainRules[];
+  /** New and changed chains of a table, each after those it leads to. */
+  readonly chains: (table: Table) => AsyncIterable<ChainRules> | Iterable<ChainRules>;
+  /** Chains of a table that nothing leads to any more. To be asked after {@link Writes.chains} of that table. */
+  readonly gone: (table: Table) => readonly string[];
   /** Rules of chains that are not ours which are to go, and those that are to come. */
   readonly removedJumps: readonly Jump[];
   readonly addedJumps: readonly Jump[];
-  /** Chains that nothing leads to any more. */
-  readonly gone: readonly { readonly table: Table; readonly name: string }[];
 }
 
 /** Kernel objects that a batch writes. */
@@ -25,20 +25,22 @@ interface CountedBatch {
  * they never stand in the way of a Service that is served, but are there when it no longer is. Where nothing leads to
  * our rules of nat yet, these come first: another plane (ipvs) may serve without nat until then.
  */
-export function* batchesOf(writes: Writes, largest: number): Iterable<CountedBatch> {
+export async function* batchesOf(writes: Writes, largest: number): AsyncIterable<CountedBatch> {
   const isFirst = writes.addedJumps.some(({ table }) => table === 'nat');
   for (const table of isFirst ? (['nat', 'filter'] as const) : (['filter', 'nat'] as const)) {
-    const chains = writes.chains.filter((each) => each.table === table);
-    const ending = endLines(writes, table);
-    let first = 0;
-    while (first < chains.length) {
-      let next = first;
-      let rules = 0;
-      for (; next < chains.length && rules < largest; next++) rules += cost(chains[next]);
-      yield batch(table, chains.slice(first, next), next < chains.length ? NOTHING : ending);
-      first = next;
+    let chains: ChainRules[] = [];
+    let rules = 0;
+    for await (const chain of writes.chains(table)) {
+      if (rules >= largest) {
+        yield batch(table, chains, NOTHING);
+        chains = [];
+        rules = 0;
+      }
+      chains.push(chain);
+      rules += cost(chain);
     }
-    if (chains.length === 0 && ending.operations > 0) yield batch(table, [], ending);
+    const ending = endLines(writes, table);
+    if (chains.length + ending.operations > 0) yield batch(table, chains, ending);
   }
 }
 
@@ -62,13 +64,13 @@ function batch(table: Table, chains: readonly ChainRules[], ending: Ending): Cou
 }
 
 function endLines({ removedJumps, addedJumps, gone }: Writes, table: Table): Ending {
-  const ours = <T extends { readonly table: Table }>(all: readonly T[]): readonly T[] =>
-    all.filter((each) => each.table === table);
-  const names = ours(gone).map(({ name }) => name);
+  const isHere = (jump: Jump): boolean => jump.table === table;
+  const names = gone(table);
   const lines = [
-    ...ours(removedJumps).map(({ chain, rule }) => `-D ${chain} ${rule}`),
+    ...removedJumps.filter(isHere).map(({ chain, rule }) => `-D ${chain} ${rule}`),
     // Each goes in front, so that the last one is the first.
-    ...ours(addedJumps)
+    ...addedJumps
+      .filter(isHere)
       .map(({ chain, rule }) => `-I ${chain} 1 ${rule}`)
       .toReversed(),
     ...names.map((name) => `-X ${name}`),
@@ -77,6 +79,6 @@ function endLines({ removedJumps, addedJumps, gone }: Writes, table: Table): End
   return { declared: names.map((name) => `:${name} - [0:0]`), lines, operations: lines.length };
 }
 
-function cost(chain: ChainRules | undefined): number {
-  return 1 + (chain?.rules.length ?? 0);
+function cost({ rules }: ChainRules): number {
+  return 1 + rules.length;
 }

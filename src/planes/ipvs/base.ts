@@ -5,7 +5,7 @@ import type { Iptables, TableBatch } from '../../kernel/iptables/iptables.ts';
 import { IFF } from '../../kernel/rtnetlink/constants.ts';
 import type { Link } from '../../kernel/rtnetlink/socket.ts';
 import type { Sockets } from './machine.ts';
-import type { ReportBuilder } from './report.ts';
+import type { ReportBuilder } from '../report.ts';
 import {
   type Chains,
   isInForce,

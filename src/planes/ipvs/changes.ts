@@ -13,7 +13,7 @@ import type { Link } from '../../kernel/rtnetlink/socket.ts';
 import type { Sockets } from './machine.ts';
 import type { MirrorChanges } from './mirror.ts';
 import type { BoundAddress } from './read.ts';
-import type { ReportBuilder } from './report.ts';
+import type { ReportBuilder } from '../report.ts';
 import { type SetEntry, type SetRole, setDefinition } from './schema.ts';
 
 /** What is to be written, by subsystem. Empty again after {@link commitChanges}. */

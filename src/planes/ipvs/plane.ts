@@ -34,7 +34,7 @@ import { Patrol } from './patrol.ts';
 import type { RoutePlan } from './plan.ts';
 import { readEntries, readLinkContents, setNames } from './read.ts';
 import { removeEverything, removeFamilies } from './remove.ts';
-import { ReportBuilder } from './report.ts';
+import { ReportBuilder } from '../report.ts';
 import { familyRules } from './rules.ts';
 import { LINK, type SetEntry } from './schema.ts';
 import { hasScheduler, probeIpvs } from './probe.ts';

@@ -14,7 +14,7 @@ import { Mirror, type MirrorChanges } from './mirror.ts';
 import type { BindMode, IpvsOptions } from './options.ts';
 import { type PlanContext, type RoutePlan, planRoute } from './plan.ts';
 import type { BoundAddress } from './read.ts';
-import { MAX_DRIFT_LINES, type ReportBuilder } from './report.ts';
+import { MAX_DRIFT_LINES, type ReportBuilder } from '../report.ts';
 import { namedServers } from './read.ts';
 import { LINK, SET_ROLES, type SetEntry, entryKey, isSameEntry, setName } from './schema.ts';
 import { type Choice, defaultChoice } from './scheduling.ts';

@@ -2,9 +2,11 @@
 import { existsSync } from 'node:fs';
 import type { KernelIo } from '../../../src/kernel/io.ts';
 import { openIpvsPlane } from '../../../src/planes/ipvs/plane.ts';
+import { openIptablesPlane } from '../../../src/planes/iptables/plane.ts';
 import { openNftablesPlane } from '../../../src/planes/nftables/plane.ts';
 import type { DataPlane } from '../../../src/planes/plane.ts';
 import type { Family } from '../../../src/core/ip.ts';
+import { counters as countersCases } from './cases/counters.ts';
 import { skipOutsideUml } from '../../lab/uml/inside.ts';
 
 /** A shell script to be run on the node. */
@@ -56,6 +58,99 @@ const theirServer = (family: Family): string =>
   onIp(family, family === 'IPv4' ? '10.244.1.10' : 'fd00:244:1::10');
 /** All rules of iptables and ip6tables, without numbers of packets and times. */
 const saveRules = "{ iptables-save; ip6tables-save; } | sed -e '/^#/d' -e 's/ \\[[0-9:]*\\]$//'";
+
+/** iptables mode with the tools of one variant. */
+function iptablesPlane(variant: 'nft' | 'legacy'): PlaneUnderTest {
+  const tool = (family: Family): string => `${iptables(family)}-${variant}`;
+  const save = `{ iptables-${variant}-save; ip6tables-${variant}-save; } | sed -e '/^#/d' -e 's/ \\[[0-9:]*\\]$//'`;
+  return {
+    name: `iptables-${variant}`,
+    openPlane: () => openIptablesPlane({ variant, masqueradeBit: 14, localhostNodePorts: true }),
+    reason: () =>
+      isUml && variant === 'nft'
+        ? 'the kernel of user-mode Linux has no nftables for IP'
+        : undefined,
+    hearsOfDamage: false,
+    settleMs: 0,
+    countersLagMs: 0,
+    skips: {
+      ...skipsOf(
+        'this is about what nftables mode makes',
+        'nft lists the rules readably, and takes back what it listed',
+      ),
+      ...skipsOf(
+        'the table nat sees the first packet of a connection only: iptables mode counts no traffic',
+        ...countersCases.map(({ name }) => name),
+      ),
+    },
+    tools: [`iptables-${variant}`, `ip6tables-${variant}`],
+    dump: save,
+    foreign: {
+      add: (family) => `
+        ${tool(family)} -t nat -N THEIRS
+        ${tool(family)} -t nat -A THEIRS -p tcp --dport 7777 -j RETURN
+        ${tool(family)} -t nat -I PREROUTING -j THEIRS
+        ${tool(family)} -t nat -A PREROUTING -p udp --dport 7777 -j THEIRS
+        ${tool(family)} -N THEIRS
+        ${tool(family)} -A THEIRS -p tcp --dport 7777 -j DROP
+        ${tool(family)} -A INPUT -j THEIRS
+        ${tool(family)} -I FORWARD -j THEIRS`,
+      list: () => `${save} | grep -e THEIRS`,
+      remove: (family) => `
+        ${tool(family)} -t nat -D PREROUTING -j THEIRS
+        ${tool(family)} -t nat -D PREROUTING -p udp --dport 7777 -j THEIRS
+        ${tool(family)} -t nat -F THEIRS
+        ${tool(family)} -t nat -X THEIRS
+        ${tool(family)} -D INPUT -j THEIRS
+        ${tool(family)} -D FORWARD -j THEIRS
+        ${tool(family)} -F THEIRS
+        ${tool(family)} -X THEIRS`,
+    },
+    tampering: [
+      {
+        name: 'the jumps to our chains are deleted',
+        script: (family) => `
+          ${tool(family)} -t nat -F PREROUTING
+          ${tool(family)} -t nat -F OUTPUT
+          ${tool(family)} -F FORWARD`,
+      },
+      {
+        name: 'the table nat is flushed',
+        script: (family) => `${tool(family)} -t nat -F`,
+      },
+      {
+        name: 'every rule and every chain is deleted',
+        script: (family) =>
+          ['nat', 'filter']
+            .map((table) => `${tool(family)} -t ${table} -F; ${tool(family)} -t ${table} -X`)
+            .join('\n'),
+      },
+      {
+        name: 'the rule of a Service is deleted',
+        script: (family, clusterIP) => `
+          rule=$(${tool(family)}-save -t nat | grep -F -e ' -d ${clusterIP}/' | grep -e ' -p tcp .*cluster IP' | head -1)
+          ${tool(family)} -t nat -D $(echo "$rule" | cut -d' ' -f2) $(${tool(family)} -t nat -S $(echo "$rule" | cut -d' ' -f2) | grep -e '^-A' | grep -n -F -e ' -d ${clusterIP}/' | grep -e ' -p tcp ' | cut -d: -f1 | head -1)`,
+        namesClusterIP: true,
+      },
+      {
+        name: 'a rule is added in front',
+        script: (family) => `${tool(family)} -t nat -I SWY-SERVICES -j RETURN`,
+      },
+      {
+        name: 'a jump is doubled, and a chain of ours added',
+        script: (family) => `
+          ${tool(family)} -t nat -N SWY-SVC-OLD
+          ${tool(family)} -t nat -A SWY-SVC-OLD -j RETURN
+          ${tool(family)} -t nat -A OUTPUT -j SWY-SVC-OLD
+          ${tool(family)} -t nat -A OUTPUT -j SWY-SERVICES`,
+      },
+    ],
+  };
+}
+
+function skipsOf(reason: string, ...names: readonly string[]): Readonly<Record<string, string>> {
+  return Object.fromEntries(names.map((name) => [name, reason]));
+}
 
 /** Every plane there is. */
 export const planes: readonly PlaneUnderTest[] = [
@@ -126,7 +221,6 @@ END`,
     openPlane: (io) =>
       openIpvsPlane(io, {
         scheduler: 'rr',
-        excludeCidrs: [],
         strictArp: false,
         tcpMs: 0,
         tcpFinMs: 0,
@@ -230,6 +324,8 @@ END`,
       },
     ],
   },
+  iptablesPlane('nft'),
+  iptablesPlane('legacy'),
 ];
 
 /** The plane of that name. */

@@ -184,16 +184,9 @@ inNamespace(import.meta.filename, () => {
     rmSync(folder, { recursive: true });
   });
 
-  test(
-    'a node that is fine has no findings, and is looked at in well under 2 s',
-    { skip },
-    async () => {
-      const started = performance.now();
-      assert.deepEqual(await findings(), []);
-      const ms = performance.now() - started;
-      assert.ok(ms < 2000, `${ms} ms`);
-    },
-  );
+  test('a node that is fine has no findings', { skip }, async () => {
+    assert.deepEqual(await findings(), []);
+  });
 
   test(
     'settings, links and rules that the real tools made are found, and gone when they are',

@@ -3,9 +3,9 @@ import assert from 'node:assert/strict';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { PlaneName } from '../../../src/agent/mode.ts';
 import type { Lab } from '../../lab/lab.ts';
-import { clusterCidr, nodeAddress } from '../../lab/topology.ts';
+import { type ServerName, clusterCidr, nodeAddress } from '../../lab/topology.ts';
 import { service, slice } from '../conformance/objects.ts';
-import { place } from '../conformance/place.ts';
+import { type Place, place } from '../conformance/place.ts';
 import { planesIn } from './planes.ts';
 import { type Outcome, SwitchNode } from './switch-node.ts';
 import { Traffic, type Way } from './traffic.ts';
@@ -25,17 +25,20 @@ export async function startNode(
   flags: readonly string[],
 ): Promise<SwitchNode> {
   const node = new SwitchNode(lab, flags);
-  for (const at of PLACES) {
-    const name = `web-${at.family.toLowerCase()}`;
-    node.write(name, [
-      service(at, { name, nodePort: NODE_PORT, clusterIP: at.clusterIP() }),
-      slice(at, ['pod-a', 'pod-c'], { service: name }),
-    ]);
-  }
+  for (const at of PLACES) serve(node, at, ['pod-a', 'pod-c']);
   // A mode that has two planes begins with the one of this machine.
   await node.start(plane.startsWith('iptables') ? 'iptables' : plane);
   if (!planesIn(node).includes(plane)) succeeded(await node.switch('--to', plane));
   return node;
+}
+
+/** Has `web` of a family served by these. */
+export function serve(node: SwitchNode, at: Place, endpoints: readonly ServerName[]): void {
+  const name = `web-${at.family.toLowerCase()}`;
+  node.write(name, [
+    service(at, { name, nodePort: NODE_PORT, clusterIP: at.clusterIP() }),
+    slice(at, endpoints, { service: name }),
+  ]);
 }
 
 /** Clients outside, in a pod and on the node itself; cluster IPs and node ports of both families. */
@@ -74,7 +77,7 @@ export async function drainTo(lab: Lab, node: SwitchNode, to: PlaneName): Promis
   const from = planesIn(node);
   const traffic = await startTraffic(lab);
   const asked = node.switch('--to', to);
-  await until(() => JSON.stringify(node.journal()).includes('"phase":"retiring"'));
+  await node.proxy.told(/"Switching the mode" step="draining"/);
   assert.equal(await traffic.isAlive(), true, `connections after the switch to ${to}`);
   assert.deepEqual(planesIn(node), [...from, to].toSorted());
   const probes = await traffic.end();

@@ -133,6 +133,16 @@ for (const { name, setting, primary = '192.168.0.1 fd00::1', served } of RESOLUT
   });
 }
 
+test('node-port addresses: where localhost is asked for, IPv4 loopback addresses in a CIDR serve, too', () => {
+  const found = (...cidrs: readonly string[]): string =>
+    resolveNodePortAddresses(cidrs.map(cidr), [], INTERFACES, true).join(' ');
+  assert.equal(found('127.0.0.0/8', '::1/128'), '127.0.0.1');
+  assert.match(found(), /^10\.0\.0\.1 10\.1\.0\.1 127\.0\.0\.1 /);
+  assert.equal(found('10.0.0.0/16', '::1/128'), '10.0.0.1');
+  const primary = resolveNodePortAddresses('primary', ips('192.168.0.1'), INTERFACES, true);
+  assert.equal(primary.join(' '), '192.168.0.1');
+});
+
 test('node-port addresses do not depend on the order of interfaces or on repetition', () => {
   const repeated = [...INTERFACES.toReversed(), ...INTERFACES];
   assert.deepEqual(

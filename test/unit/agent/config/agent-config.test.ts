@@ -60,16 +60,18 @@ test('without flags, the daemon does what kube-proxy does by default', () => {
   });
 });
 
+function servesLocalhost(flags: Flags, mode: PlaneMode = 'iptables'): boolean {
+  return config({ 'proxy-mode': mode, ...flags }, mode).iptables.localhostNodePorts;
+}
+
 test('node ports are served on 127.0.0.1 in iptables mode where their addresses include it', () => {
-  const served = (flags: Flags, mode: PlaneMode = 'iptables'): boolean =>
-    config({ 'proxy-mode': mode, ...flags }, mode).iptables.localhostNodePorts;
-  assert.equal(served({}), true);
-  assert.equal(served({ 'nodeport-addresses': '10.0.0.0/8,127.0.0.0/8' }), true);
-  assert.equal(served({ 'nodeport-addresses': '::/0' }), true);
-  assert.equal(served({ 'iptables-localhost-nodeports': 'false' }), false);
-  assert.equal(served({ 'nodeport-addresses': '10.0.0.0/8' }), false);
-  assert.equal(served({ 'nodeport-addresses': 'primary' }), false);
-  assert.equal(served({ 'nodeport-addresses': '0.0.0.0/0' }, 'ipvs'), false);
+  assert.equal(servesLocalhost({}), true);
+  assert.equal(servesLocalhost({ 'nodeport-addresses': '10.0.0.0/8,127.0.0.0/8' }), true);
+  assert.equal(servesLocalhost({ 'nodeport-addresses': '::/0' }), true);
+  assert.equal(servesLocalhost({ 'iptables-localhost-nodeports': 'false' }), false);
+  assert.equal(servesLocalhost({ 'nodeport-addresses': '10.0.0.0/8' }), false);
+  assert.equal(servesLocalhost({ 'nodeport-addresses': 'primary' }), false);
+  assert.equal(servesLocalhost({ 'nodeport-addresses': '0.0.0.0/0' }, 'ipvs'), false);
 });
 
 test('manifests take the place of the API server', () => {

@@ -332,3 +332,20 @@ test('the process tells what it takes', async () => {
     assert.ok((later.value(name) ?? 0) - value(name) >= 0.015, name);
   }
 });
+
+test('after a switch of the mode counters go on, the mode is another, and its own metrics are there', async () => {
+  const metrics = makeMetrics();
+  metrics.serviceChanged('a/one');
+  metrics.setMode('iptables');
+  metrics.serviceChanged('a/one');
+  metrics.synced(round({ ok: false }));
+  const text = (await metrics.expose(false)).body;
+  assert.match(text, /^switchyard_build_info\{mode="iptables",.*\} 1$/m);
+  assert.doesNotMatch(text, /mode="nftables"/);
+  const after = await Answer.of(metrics);
+  assert.equal(after.value(`${PREFIX}service_changes_total`), 4);
+  assert.equal(after.value(`${PREFIX}iptables_restore_failures_total`, { ip_family: 'IPv4' }), 1);
+  metrics.setMode('nftables');
+  metrics.serviceChanged('a/one');
+  assert.equal((await Answer.of(metrics)).value(`${PREFIX}service_changes_total`), 6);
+});

@@ -1,5 +1,5 @@
 /** Adds up what one call writes. */
-import type { ServiceNotice, WriteReport } from '../plane.ts';
+import type { ServiceNotice, WriteReport } from './plane.ts';
 
 /** Lines that are kept. */
 export const MAX_DRIFT_LINES = 20;
