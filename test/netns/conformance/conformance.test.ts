@@ -14,8 +14,6 @@ import { place } from './place.ts';
 import { planes } from './planes.ts';
 import { World } from './world.ts';
 
-const families: readonly Family[] = ['IPv4', 'IPv6'];
-
 async function runSteps(
   world: World,
   { steps }: ConformanceCase,
@@ -67,7 +65,7 @@ for (const plane of planes) {
     });
 
     for (const each of cases) {
-      for (const family of families) {
+      for (const family of plane.families) {
         const skip = plane.skips[each.name] ?? (each.usesTools && missing) ?? false;
         test(`${each.name}, ${family}`, { skip }, async () => {
           try {
