@@ -1,12 +1,13 @@
 /**
  * What is in the image: Node.js, the libraries it needs, koffi and the bundle. No shell, no package
- * manager, no other program: nftables mode calls none.
+ * manager, no other program: nftables mode calls none. The other modes call iptables, which is a layer by itself.
  */
-import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { ImageError } from './errors.ts';
+import { iptablesLayer } from './iptables.ts';
 import { debianCopyrights, librariesOf } from './libraries.ts';
-import type { TarContent, TarFiles } from './tar.ts';
+import { BIN, LICENSES, copy, inline, link, read } from './members.ts';
+import type { TarFiles } from './tar.ts';
 
 /** Where the pieces come from. */
 export interface Sources {
@@ -17,12 +18,12 @@ export interface Sources {
   /** `process.arch` of that binary. */
   readonly arch: string;
   readonly version: string;
+  /** Folders to take iptables from; without them there is none in the image. */
+  readonly iptables?: readonly string[] | undefined;
 }
 
-const BIN = 'usr/local/bin';
 const PROGRAM = 'usr/local/lib/switchyard';
 const MODULES = `${PROGRAM}/node_modules`;
-const LICENSES = 'usr/share/licenses';
 
 /** What `require('koffi')` reads of the package; the rest of it is sources and documentation. */
 const KOFFI_FILES = [
@@ -43,7 +44,13 @@ const SYSTEM_FILES = {
  * @throws ImageError SY_IMAGE_INCOMPLETE: something is not built or not installed.
  */
 export function collectLayers(sources: Sources): readonly TarFiles[] {
-  return [runtimeLayer(sources), programLayer(sources)];
+  const runtime = runtimeLayer(sources);
+  const { iptables } = sources;
+  return [
+    runtime,
+    ...(iptables === undefined ? [] : [iptablesLayer(runtime, iptables)]),
+    programLayer(sources),
+  ];
 }
 
 function runtimeLayer({ root, node, arch }: Sources): TarFiles {
@@ -97,32 +104,6 @@ function packageFolder(root: string, name: string): string {
   return join(root, 'node_modules', name);
 }
 
-function read(file: string): Buffer {
-  try {
-    return readFileSync(file);
-  } catch (error) {
-    throw new ImageError(
-      'SY_IMAGE_INCOMPLETE',
-      `cannot read ${file}, which belongs into the image: ` +
-        `${error instanceof Error ? error.message : String(error)}; run npm ci and npm run build`,
-    );
-  }
-}
-
 function text(file: string): string {
   return read(file).toString();
-}
-
-type Member = [path: string, content: TarContent];
-
-function inline(path: string, content: string, executable = false): Member {
-  return [path, { type: 'file', content: Buffer.from(content), executable }];
-}
-
-function copy(path: string, from: string, executable = false): Member {
-  return [path, { type: 'file', content: read(from), executable }];
-}
-
-function link(path: string, target: string): Member {
-  return [path, { type: 'symlink', target }];
 }

@@ -1,12 +1,12 @@
 /**
  * `npm run image`: the container image as an OCI image layout, without Docker or root.
  *
- *     npm run image [-- [--out FOLDER] [--tar FILE]]
+ *     npm run image [-- [--with-iptables] [--out FOLDER] [--tar FILE]]
  *
  * The same files on the same system give the same digest.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
-import { dirname, join, relative, resolve } from 'node:path';
+import { delimiter, dirname, join, relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import packageJson from '../../package.json' with { type: 'json' };
 import { collectLayers } from './contents.ts';
@@ -18,22 +18,32 @@ const root = join(import.meta.dirname, '../..');
 /** Go's names for the machines that Node.js and koffi come for. */
 const ARCHITECTURES: Readonly<Record<string, string>> = { x64: 'amd64', arm64: 'arm64' };
 
-function readOptions(): { readonly out: string; readonly tar?: string | undefined } {
+interface Options {
+  readonly out: string;
+  readonly tar?: string | undefined;
+  readonly 'with-iptables': boolean;
+}
+
+function readOptions(): Options {
   try {
     return parseArgs({
       options: {
         out: { type: 'string', default: join(root, 'dist/image') },
         tar: { type: 'string' },
+        'with-iptables': { type: 'boolean', default: false },
       },
     }).values;
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new ImageError('SY_IMAGE_USAGE', `${reason}; there are --out FOLDER and --tar FILE`);
+    throw new ImageError(
+      'SY_IMAGE_USAGE',
+      `${reason}; there are --with-iptables, --out FOLDER and --tar FILE`,
+    );
   }
 }
 
 function build(): void {
-  const { out, tar } = readOptions();
+  const { out, tar, 'with-iptables': withIptables } = readOptions();
   const { version, description, license } = packageJson;
   const { arch, execPath: node } = process;
   const architecture = ARCHITECTURES[arch];
@@ -44,9 +54,13 @@ function build(): void {
     );
   }
   const name = 'localhost/switchyard';
+  // A tag of its own: the kubelet does not fetch an image again whose tag it has.
+  const tag = withIptables ? `${version}-iptables` : version;
+  // Programs of root are not in everybody's PATH.
+  const folders = [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', '/sbin'];
   const layout = layOut({
     name,
-    tag: version,
+    tag,
     config: {
       architecture,
       entrypoint: ['/usr/local/bin/switchyard'],
@@ -62,7 +76,13 @@ function build(): void {
         'org.opencontainers.image.version': version,
       },
     },
-    layers: collectLayers({ root, node, arch, version }),
+    layers: collectLayers({
+      root,
+      node,
+      arch,
+      version,
+      iptables: withIptables ? folders : undefined,
+    }),
   });
   writeLayout(layout, out);
   const written = [out];
@@ -74,7 +94,7 @@ function build(): void {
   const size = [...layout.files.values()].reduce((sum, { length }) => sum + length, 0);
   const paths = written.map((path) => relative(process.cwd(), path)).join(' and ');
   process.stdout.write(
-    `${name}:${version} for ${architecture}, ${(size / 1e6).toFixed(0)} MB, in ${paths}\n${layout.digest}\n`,
+    `${name}:${tag} for ${architecture}, ${(size / 1e6).toFixed(0)} MB, in ${paths}\n${layout.digest}\n`,
   );
 }
 

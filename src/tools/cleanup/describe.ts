@@ -13,12 +13,14 @@ export function describe(leftovers: Leftovers): readonly string[] {
 
 /** What has been removed of each mode; what stays and why; what could not be looked at. */
 export function summarise(leftovers: Leftovers): readonly string[] {
-  const { owner, modes, objects } = leftovers;
+  const { owner, modes, objects, unseen } = leftovers;
   const lines = modes.flatMap((mode) => {
     const kinds = Map.groupBy(
       objects.filter((object) => object.mode === mode),
       ({ kind }) => kind,
     );
+    // Nobody looked: that is said below.
+    if (kinds.size === 0 && mode === 'iptables' && unseen.length > 0) return [];
     if (kinds.size === 0) return [`There were no ${mode} rules of ${owner}.`];
     const counts = [...kinds].map(([kind, { length }]) => count(length, kind, PLURALS[kind]));
     return [`Removed all ${mode} rules of ${owner}.`, `  ${counts.join(', ')}`];

@@ -26,8 +26,11 @@ export async function removeLeftovers(
   machine: CleanupMachine,
 ): Promise<void> {
   if (removal === undefined) {
-    for (const { mode, open } of machine.planes) {
+    for (const { mode, variant, open } of machine.planes) {
       if (!modes.includes(mode)) continue;
+      // Told as unseen: there are no tools for it.
+      const isOutOfReach = !machine.iptables.some(({ tools }) => tools.variant === variant);
+      if (mode === 'iptables' && isOutOfReach) continue;
       const plane = open();
       try {
         await plane.remove();

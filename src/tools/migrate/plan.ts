@@ -157,7 +157,11 @@ function switchyardSteps(options: PlanOptions): readonly Step[] {
       title: 'Before',
       text: [
         'Make the image known to the nodes, and write its name and the one of this cluster’s kube-proxy into deploy/kubeadm/kustomization.yaml (docs/install.md).',
-        ...(to === 'nftables' ? [] : [`${to} mode needs iptables, which the image does not have.`]),
+        ...(to === 'nftables'
+          ? []
+          : [
+              `${to} mode needs more than deploy/kubeadm gives: change over in nftables mode first, and then to ${to} with deploy/with-iptables/kubeadm (docs/install.md).`,
+            ]),
         'Keep the ConfigMap as it is now.',
       ],
       commands: [

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { gunzipSync } from 'node:zlib';
+import { iptablesLayer } from '../../../tools/image/iptables.ts';
 import { type Image, type Layout, layOut, packLayout } from '../../../tools/image/layout.ts';
 import { parseLdd } from '../../../tools/image/libraries.ts';
 import { type TarContent, packTar } from '../../../tools/image/tar.ts';
@@ -149,6 +150,15 @@ describe('the libraries of a program', () => {
     assert.throws(() => parseLdd('node', '\tlibatomic.so.1 => not found\n'), {
       code: 'SY_IMAGE_INCOMPLETE',
       message: /node needs libatomic\.so\.1/,
+    });
+  });
+});
+
+describe('the layer of iptables', () => {
+  it('needs iptables on this machine, and says so', () => {
+    assert.throws(() => iptablesLayer(new Map(), ['/nowhere']), {
+      code: 'SY_IMAGE_INCOMPLETE',
+      message: /cannot find xtables-nft-multi in \/nowhere: .*apt-get install iptables/,
     });
   });
 });

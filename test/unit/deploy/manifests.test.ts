@@ -320,6 +320,47 @@ describe('what kustomize makes of deploy/', { skip: noKustomize }, () => {
   });
 });
 
+describe('what kustomize makes of deploy/with-iptables', { skip: noKustomize }, () => {
+  const image = `localhost/switchyard:${packageJson.version}-iptables`;
+  const lock = { path: '/run/xtables.lock', type: 'FileOrCreate' };
+
+  for (const folder of ['base', 'kubeadm']) {
+    it(`${folder}: the image with iptables, NET_RAW, the lock of the tables, and nothing else`, () => {
+      const rendered = render(`with-iptables/${folder}`);
+      const pod = podOf(rendered);
+      const before = podOf(render(folder));
+      const proxy = proxyOf(pod);
+      assert.deepEqual(imagesOf(rendered), new Set([image]));
+      assert.deepEqual(proxy.securityContext, {
+        ...proxyOf(before).securityContext,
+        capabilities: { drop: ['ALL'], add: ['NET_ADMIN', 'NET_RAW'] },
+      });
+      const mount = { name: 'iptables-lock', mountPath: lock.path };
+      assert.deepEqual(proxy.volumeMounts, [...(proxyOf(before).volumeMounts ?? []), mount]);
+      const { name } = mount;
+      const volumes = pod.volumes?.filter((volume) => volume.name === name);
+      assert.deepEqual(volumes, [{ name, hostPath: lock }]);
+      assert.deepEqual(only(rendered, 'DaemonSet').spec?.updateStrategy, { type: 'OnDelete' });
+      assert.equal(rendered.length, render(folder).length);
+    });
+
+    it(`${folder}: sets sysctls first, and runs no clean-up of kube-proxy, which flushes IPVS`, () => {
+      const pod = podOf(render(`with-iptables/${folder}`));
+      const [init, ...others] = pod.initContainers ?? [];
+      assert.ok(init?.command?.includes('--init-only'));
+      assert.equal(init?.securityContext?.privileged, true);
+      assert.deepEqual(others, []);
+      const used = containersOf(pod).flatMap(({ volumeMounts = [] }) =>
+        volumeMounts.map(({ name }) => name),
+      );
+      const volumes = (pod.volumes ?? []).map(({ name }) => name);
+      assert.deepEqual(new Set(volumes), new Set(used), 'no volume is left over');
+      const configMap = pod.volumes?.find(({ name }) => name === 'config')?.configMap?.name;
+      assert.match(configMap ?? '', folder === 'base' ? /^switchyard-\w+$/ : /-with-iptables$/);
+    });
+  }
+});
+
 describe('docs/install.md', () => {
   it('names only files that are there', () => {
     const text = readFileSync(join(root, 'docs/install.md'), 'utf8');
