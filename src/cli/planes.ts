@@ -51,12 +51,16 @@ export function planeOffers(
         const options = { variant, masqueradeBit, ...iptables };
         return openIptablesPlane(options, iptablesMachine(options, onWait));
       };
-      const mayBeThere = (): boolean => natTables(io, variant).includes('nat');
-      const setSysctls = (): void => {
-        const { localhostNodePorts } = agentConfig(loaded, 'iptables').iptables;
-        if (localhostNodePorts) allowLocalhostNodePorts(openSysctls());
+      return {
+        mode: 'iptables',
+        variant,
+        open,
+        setSysctls: () => {
+          const { localhostNodePorts } = agentConfig(loaded, 'iptables').iptables;
+          if (localhostNodePorts) allowLocalhostNodePorts(openSysctls());
+        },
+        mayBeThere: () => natTables(io, variant).includes('nat'),
       };
-      return { mode: 'iptables', variant, open, setSysctls, mayBeThere };
     }),
   ];
 }
