@@ -8,6 +8,7 @@ import type { KernelIo } from '../kernel/io.ts';
 import { type Variant, findTools, legacyTables } from '../kernel/iptables/variant.ts';
 import { NftSocket } from '../kernel/nftables/socket.ts';
 import { openSysctls } from '../kernel/sysctl.ts';
+import { isOurs } from '../planes/iptables/schema.ts';
 import { iptablesMachine, openIptablesPlane } from '../planes/iptables/plane.ts';
 import { allowLocalhostNodePorts } from '../planes/iptables/sysctls.ts';
 import { openIpvsDrain } from '../planes/ipvs/drain.ts';
@@ -59,7 +60,7 @@ export function planeOffers(
           const { localhostNodePorts } = agentConfig(loaded, 'iptables').iptables;
           if (localhostNodePorts) allowLocalhostNodePorts(openSysctls());
         },
-        mayBeThere: () => natTables(io, variant).includes('nat'),
+        mayBeThere: () => mayHaveRules(io, variant),
       };
     }),
   ];
@@ -71,14 +72,14 @@ function variants({ settings }: LoadedConfig): readonly Variant[] {
   return isLegacy ? ['legacy', 'nft'] : ['nft', 'legacy'];
 }
 
-/** Tables in which a variant has rules: asked without starting its programs, which a large process takes long to do. */
-function natTables(io: KernelIo, variant: Variant): readonly string[] {
-  if (variant === 'legacy') return FAMILIES.flatMap(legacyTables);
+/** False when a variant has no chains of ours: asked without starting its programs, which a large process takes long to do. */
+function mayHaveRules(io: KernelIo, variant: Variant): boolean {
+  if (variant === 'legacy') return FAMILIES.flatMap(legacyTables).includes('nat');
   const socket = NftSocket.open(io);
   try {
-    return FAMILIES.flatMap((family) => socket.tables(family).map(({ name }) => name));
+    return FAMILIES.some((family) => socket.chains(family, 'nat').some(({ name }) => isOurs(name)));
   } catch (error) {
-    if (isKernelError(error, 'SY_KERNEL_UNSUPPORTED')) return [];
+    if (isKernelError(error, 'SY_KERNEL_UNSUPPORTED')) return false;
     throw error;
   } finally {
     socket.close();

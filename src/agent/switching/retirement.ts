@@ -1,5 +1,6 @@
 /** Taking away what a data plane left whose place another one has taken. */
 import type { Clock } from '../../core/clock.ts';
+import { isKernelError } from '../../kernel/errors.ts';
 import type { Drain, DrainOptions } from '../../planes/drain.ts';
 import type { PlaneOffer } from '../mode.ts';
 
@@ -9,7 +10,7 @@ export interface RetirementEvents {
   readonly onLeft: (connections: number) => void;
   /** Nothing is left. */
   readonly onGone: () => void;
-  /** It did not work, and is tried again. Nothing is lost but time: the new plane serves. */
+  /** It did not work, and is tried again: told once until it does. Nothing is lost but time: the new plane serves. */
   readonly onTrouble: (error: unknown) => void;
 }
 
@@ -27,6 +28,7 @@ export class Retirement {
   #cancel: (() => void) | undefined;
   #step: Promise<void> = Promise.resolve();
   #isStopped = false;
+  #isTroubled = false;
 
   constructor(offer: PlaneOffer, options: DrainOptions, clock: Clock, events: RetirementEvents) {
     this.#offer = offer;
@@ -63,6 +65,10 @@ export class Retirement {
       const plane = open();
       try {
         return await plane.remove();
+      } catch (error) {
+        // Without the tools of a mode, this machine's agents were never in it.
+        if (isKernelError(error, 'SY_KERNEL_UNSUPPORTED')) return false;
+        throw error;
       } finally {
         plane.close();
       }
@@ -107,8 +113,10 @@ export class Retirement {
   async #attempt(act: () => Promise<void>): Promise<void> {
     try {
       await act();
+      this.#isTroubled = false;
     } catch (error) {
-      this.#events.onTrouble(error);
+      if (!this.#isTroubled) this.#events.onTrouble(error);
+      this.#isTroubled = true;
       this.#wait(RETRY_MS);
     }
   }
