@@ -7,7 +7,7 @@
 import { runInUml, umlReason } from './uml.ts';
 
 const memoryMb = 1024;
-const limitMs = 15 * 60_000;
+const limitMs = 22 * 60_000;
 const signals = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 function say(text: string): void {
