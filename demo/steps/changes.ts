@@ -1,5 +1,5 @@
 /** Step 4: files are edited while a client opens connections without a pause. */
-import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -56,7 +56,9 @@ async function removeEndpoint(world: World, traffic: Traffic): Promise<readonly 
   const rest = lines.filter((line) => !line.includes(`[${podAddress(pod)}]`));
   claim(lines.length - rest.length === 1, `${file} does not name ${pod} in exactly one line`);
   const { writtenAt, ackAt } = await edit(world, 'frontend', () => {
-    writeFileSync(file, rest.join('\n'));
+    // In one step: whoever looks while a file is written in place may find it empty.
+    writeFileSync(`${file}.new`, rest.join('\n'));
+    renameSync(`${file}.new`, file);
   });
   await sleep(observationMs);
   const { [pod]: last, ...others } = (await traffic.visits()).servers;
