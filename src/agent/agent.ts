@@ -4,7 +4,6 @@ import { LINK as SERVICE_LINK } from '../planes/ipvs/schema.ts';
 import { type ApiConnection, openApiConnection } from './api-connection.ts';
 import { openApi } from './api-source.ts';
 import type { AgentConfig } from './config/agent-config.ts';
-import { describeError } from './describe-error.ts';
 import { AgentError } from './errors.ts';
 import { NO_EVENTS, serviceWarning } from './event-notes.ts';
 import { FlowCleaner } from './flow-cleaner.ts';
@@ -19,12 +18,10 @@ import { Pipeline } from './pipeline.ts';
 import { type Pages, openPorts } from './ports.ts';
 import { Reporter } from './reporter.ts';
 import { AgentStatus } from './status/agent-status.ts';
-import { type StatusSources, statusPages } from './status/pages.ts';
-import { type StatusPages, StatusServer } from './status/status-server.ts';
+import { openStatusSocket } from './status/open.ts';
 import { setUpMachine } from './set-up-machine.ts';
 import type { ObjectSource, TakeChanges } from './source.ts';
 import { openSwitcher } from './switching/open.ts';
-import { switchPages } from './switching/pages.ts';
 
 /** Virtual and real servers in an answer of `/metrics`. */
 const MAX_IPVS_SERVERS = 5000;
@@ -159,18 +156,13 @@ export async function runAgent(
         updateNode(clock.now());
       },
     });
-  const sources: StatusSources = {
-    status: () => status.describe(plane.mode, pipeline.planned.totals),
-    planned: () => pipeline.planned,
-    inspect: async () => machine.inspect(plane.mode, variant),
-    breathe: async () => clock.breathe(),
-  };
-  const asked = new Map([
-    ...statusPages(sources),
-    ...(switcher ? switchPages(switcher, clock) : []),
-  ]);
-  await using statusServer = serveStatus(config, machine, reporter, asked);
-  void statusServer?.open();
+  await using _status = openStatusSocket(config, machine, {
+    status,
+    pipeline,
+    reporter,
+    switcher,
+    present: () => ({ plane, variant }),
+  });
   // Before, nobody can say what the Node lacks: it may only come last.
   let isSynced = false;
   const take: TakeChanges = (changes, at) => {
@@ -219,31 +211,6 @@ export async function initialise(
   setUpMachine(config, machine, reporter, NO_EVENTS);
   await using source = await openSource(config, machine, api, observed, () => undefined);
   await Promise.race([source.synced, untilAborted(signal)]);
-}
-
-function serveStatus(
-  { statusSocket: path }: AgentConfig,
-  { clock }: Machine,
-  reporter: Reporter,
-  pages: StatusPages,
-): StatusServer | undefined {
-  if (path === undefined) return undefined;
-  return new StatusServer({
-    path,
-    pages,
-    clock,
-    events: {
-      listening: (where) => {
-        reporter.listening('status', where);
-      },
-      failed: (error) => {
-        reporter.notListening(describeError(error));
-      },
-      fault: (error) => {
-        reporter.requestFailed(error);
-      },
-    },
-  });
 }
 
 /** Those of Services are not the node's, whichever proxy in ipvs mode bound them. */

@@ -4,7 +4,6 @@
  * - `SY_BIND_FAILED`: an address cannot be listened on.
  * - `SY_CONFIG_INVALID`: options that contradict themselves or cannot be read.
  * - `SY_CONFIG_UNREADABLE`: a configuration file that is not there, is not text, or is too large.
- * - `SY_MODE_NOT_BUILT`: a mode that exists elsewhere but not here yet.
  * - `SY_PLANE_UNUSABLE`: this kernel, or the rights of this process, do not allow what the mode needs.
  * - `SY_SWITCH_FAILED`: another mode was tried and does not work; the one before is in charge.
  * - `SY_SWITCH_JOURNAL`: what is remembered of mode switches cannot be read or written.
@@ -14,7 +13,6 @@ export type AgentErrorCode =
   | 'SY_BIND_FAILED'
   | 'SY_CONFIG_INVALID'
   | 'SY_CONFIG_UNREADABLE'
-  | 'SY_MODE_NOT_BUILT'
   | 'SY_PLANE_UNUSABLE'
   | 'SY_SWITCH_FAILED'
   | 'SY_SWITCH_JOURNAL'

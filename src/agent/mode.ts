@@ -42,19 +42,11 @@ export interface ModeChoice {
 /**
  * Opens the plane that is wanted; for `auto` the first of `offers`, the best one first, that this node supports.
  *
- * Throws an {@link AgentError}: `SY_MODE_NOT_BUILT`, or `SY_PLANE_UNUSABLE` with what is missing.
+ * Throws an {@link AgentError} `SY_PLANE_UNUSABLE` with what is missing.
  */
 export function chooseMode(wanted: ProxyMode, offers: readonly PlaneOffer[]): ModeChoice {
-  const wantedOffers = offers.filter(({ mode }) => wanted === 'auto' || mode === wanted);
-  if (wantedOffers.length === 0) {
-    const built = offers.map(({ mode }) => mode).join(', ');
-    throw new AgentError(
-      'SY_MODE_NOT_BUILT',
-      `The mode ${wanted} is not built yet: use --proxy-mode with ${built} or auto.`,
-    );
-  }
   const refusals: string[] = [];
-  for (const offer of wantedOffers) {
+  for (const offer of offers.filter(({ mode }) => wanted === 'auto' || mode === wanted)) {
     const { mode } = offer;
     const plane = offer.open();
     const refusal = refusalOf(mode, plane);

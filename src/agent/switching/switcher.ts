@@ -113,8 +113,8 @@ export class Switcher implements AsyncDisposable {
   }
 
   /**
-   * Throws an {@link AgentError} when a switch cannot begin: `SY_SWITCH_REFUSED`, `SY_MODE_NOT_BUILT`, or
-   * `SY_PLANE_UNUSABLE` with what is missing.
+   * Throws an {@link AgentError} when a switch cannot begin: `SY_SWITCH_REFUSED`, or `SY_PLANE_UNUSABLE` with what is
+   * missing.
    */
   check(to: PlaneName): void {
     this.#offerOf(to);
@@ -315,7 +315,7 @@ export class Switcher implements AsyncDisposable {
   #offerOf(name: PlaneName): PlaneOffer {
     const offer = this.#options.offers.find((each) => planeName(each) === name);
     if (offer !== undefined) return offer;
-    throw new AgentError('SY_MODE_NOT_BUILT', `There is no ${name} plane here.`);
+    throw new AgentError('SY_PLANE_UNUSABLE', `There is no ${name} plane here.`);
   }
 
   #tell(

@@ -47,9 +47,3 @@ test('a mode that is asked for is taken, and no other is put in its place', () =
   assert.deepEqual(lacking.plane.calls, ['close']);
   assert.deepEqual(other.plane.calls, []);
 });
-
-test('a mode that is not built yet is refused with those that are', () => {
-  const error = refused(() => chooseMode('ipvs', [offer('nftables')]));
-  assert.equal(error.code, 'SY_MODE_NOT_BUILT');
-  assert.match(error.message, /mode ipvs is not built yet.*nftables/);
-});
