@@ -1,6 +1,14 @@
 /** What is always there: chains that do not depend on Routes, and the rules of other chains that lead to ours. */
 import { formatCidr } from '../../core/ip.ts';
-import { DROP, type RuleContext, clearMark, comment, hasMark } from './matches.ts';
+import {
+  DROP,
+  type RuleContext,
+  clearMark,
+  comment,
+  hasMark,
+  setMark,
+  toMasquerade,
+} from './matches.ts';
 import { CHAINS, type Table } from './schema.ts';
 
 /** Settings that are not about Services. */
@@ -80,6 +88,16 @@ export function* lastChains(base: BaseOptions): Iterable<ChainRules> {
 /** Chains that lead to the trees. */
 export function* firstChains(base: BaseOptions): Iterable<ChainRules> {
   const { family, settings } = base;
+  const masqueraded = toMasquerade(base);
+  // Here, and not once a Service: after each change the kernel walks through all rules of the table.
+  const marked = (set: string): readonly string[] =>
+    masqueraded === undefined ? [] : [`${masqueraded}${set}`];
+  yield nat(
+    CHAINS.services,
+    ...marked(setMark(base)),
+    `-j ${CHAINS.frontends}`,
+    ...marked(clearMark(base)),
+  );
   yield nat(
     CHAINS.postrouting,
     `${hasMark(base)} -g ${CHAINS.masquerade}`,

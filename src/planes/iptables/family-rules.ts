@@ -42,7 +42,7 @@ interface TreeDefinition {
 }
 
 const TREES = [
-  { table: 'nat', root: CHAINS.services, letter: 'S', entries: (plan) => plan.services },
+  { table: 'nat', root: CHAINS.frontends, letter: 'S', entries: (plan) => plan.services },
   { table: 'nat', root: CHAINS.hairpin, letter: 'H', entries: (plan) => plan.hairpins },
   { table: 'filter', root: CHAINS.refused, letter: 'R', entries: (plan) => plan.refused },
   { table: 'filter', root: CHAINS.clusterIps, letter: 'C', entries: (plan) => plan.clusterIps },

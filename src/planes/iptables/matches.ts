@@ -36,20 +36,12 @@ export function fromPods({ family, settings }: RuleContext): string | undefined 
   return local.kind === 'cidr' ? `-s ${formatCidr(local.cidr)}` : `-i ${interfaceOf(local)}`;
 }
 
-/**
- * Matches what is masqueraded on its way to a cluster IP; `undefined`: nothing.
- * @param destination The cluster IP as a range.
- */
-export function masqueradedTo(
-  { family, settings }: RuleContext,
-  destination: string,
-): string | undefined {
+/** Begins a rule for what is masqueraded on its way to any cluster IP; `undefined`: nothing is. */
+export function toMasquerade({ family, settings }: RuleContext): string | undefined {
+  if (settings.masqueradeAll) return '';
   const local = settings.localTraffic[family];
-  if (settings.masqueradeAll) return `-d ${destination}`;
   if (local === undefined) return undefined;
-  return local.kind === 'cidr'
-    ? `! -s ${formatCidr(local.cidr)} -d ${destination}`
-    : `-d ${destination} ! -i ${interfaceOf(local)}`;
+  return local.kind === 'cidr' ? `! -s ${formatCidr(local.cidr)} ` : `! -i ${interfaceOf(local)} `;
 }
 
 /** A comment as iptables lists it, whatever is in it. */

@@ -8,9 +8,10 @@ import {
   REJECT,
   type RuleContext,
   comment,
+  clearMark,
   fromPods,
-  masqueradedTo,
   setMark,
+  toMasquerade,
 } from './matches.ts';
 import { type Chains, isSameChoice, pickRules, usableEndpoints } from './pick.ts';
 import { CHAINS, routeChain } from './schema.ts';
@@ -47,7 +48,7 @@ const LONGEST_LABEL = 220;
 export function planRoute(route: Route, context: RuleContext): RoutePlan {
   const nat: Chains = new Map();
   const filter: Chains = new Map();
-  const internal = planInternal(route, context, nat);
+  const internal = planInternal(route, nat);
   const external = planExternal(route, context, internal, nat);
   const fromRanges = external === undefined ? undefined : planRanges(route, external, nat);
   const services: Entry[] = [];
@@ -90,17 +91,11 @@ interface Choice {
 }
 
 /** Cluster traffic. */
-function planInternal(route: Route, context: RuleContext, nat: Chains): Choice | undefined {
+function planInternal(route: Route, nat: Chains): Choice | undefined {
   const endpoints = usableEndpoints(route.internal);
-  const addresses = clusterAddresses(route);
-  if (endpoints.length === 0 || addresses.length === 0) return undefined;
+  if (endpoints.length === 0 || clusterAddresses(route).length === 0) return undefined;
   const chain = routeChain('SVC', route.key);
-  const marking = addresses.flatMap((address) => {
-    const match = masqueradedTo(context, single(address));
-    return match === undefined ? [] : [`${match} ${comment(label(route))} ${setMark(context)}`];
-  });
-  const picks = pickRules(route, chain, endpoints, nat);
-  nat.set(chain, [...marking, ...picks]);
+  nat.set(chain, pickRules(route, chain, endpoints, nat));
   return { chain, endpoints };
 }
 
@@ -121,6 +116,9 @@ function planExternal(
       ? [`-g ${internal.chain}`]
       : pickRules(route, name, endpoints, nat);
   const rules: string[] = [];
+  // What is masqueraded on its way to a cluster IP has come here with the mark.
+  if (route.masqueradeExternal) rules.push(`${comment(label(route))} ${setMark(context)}`);
+  else if (toMasquerade(context) !== undefined) rules.push(clearMark(context));
   if (inside.length > 0) {
     const name = routeChain('INS', route.key);
     const picks = pick(name, inside);
@@ -129,10 +127,7 @@ function planExternal(
     if (pods !== undefined) rules.push(`${pods} -g ${name}`);
     rules.push(`${FROM_THIS_NODE} -g ${name}`);
   }
-  if (outside.length > 0) {
-    if (route.masqueradeExternal) rules.push(`${comment(label(route))} ${setMark(context)}`);
-    rules.push(...pick(chain, outside));
-  }
+  if (outside.length > 0) rules.push(...pick(chain, outside));
   nat.set(chain, rules);
   return chain;
 }

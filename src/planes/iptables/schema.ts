@@ -10,6 +10,7 @@ export type Table = (typeof TABLES)[number];
 /** Chains that are always there. */
 export const CHAINS = {
   services: 'SWY-SERVICES',
+  frontends: 'SWY-FRONTENDS',
   postrouting: 'SWY-POSTROUTING',
   hairpin: 'SWY-HAIRPIN',
   masquerade: 'SWY-MASQUERADE',

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Route } from '../../../../src/core/route.ts';
 import type { RuleContext } from '../../../../src/planes/iptables/matches.ts';
+import { firstChains } from '../../../../src/planes/iptables/base.ts';
 import { planRoute } from '../../../../src/planes/iptables/plan.ts';
 import { cidr } from '../../core/build.ts';
 import { endpoints, frontend, route } from '../ipvs/routes.ts';
@@ -41,11 +42,11 @@ function leading(fields: Partial<Route>, tree: 'services' | 'refused' | 'cluster
 }
 
 const MARK = '-j MARK --set-xmark 0x4000/0x4000';
+const UNMARK = '-j MARK --set-xmark 0x0/0x4000';
 
-test('a cluster IP has one chain: masquerading, then each endpoint with its share of what is left', () => {
+test('a cluster IP has one chain: each endpoint with its share of what is left', () => {
   assert.deepEqual(chains({ internal: endpoints('10.244.1.1', '10.244.1.2', '10.244.1.3') }), {
     'SWY-SVC': [
-      `! -s 10.244.0.0/16 -d 10.96.0.1/32 -m comment --comment "shop/web:http" ${MARK}`,
       '-p tcp -m statistic --mode random --probability 0.33333333349 -j DNAT --to-destination 10.244.1.1:8080',
       '-p tcp -m statistic --mode random --probability 0.50000000000 -j DNAT --to-destination 10.244.1.2:8080',
       '-p tcp -j DNAT --to-destination 10.244.1.3:8080',
@@ -57,18 +58,30 @@ test('weights are shares, and an endpoint of weight 0 gets nothing', () => {
   const { 'SWY-SVC': rules = [] } = chains({
     internal: endpoints('10.244.1.1=3', '10.244.1.2=0', '10.244.1.3=1'),
   });
-  assert.deepEqual(rules.slice(1), [
+  assert.deepEqual(rules, [
     '-p tcp -m statistic --mode random --probability 0.75000000000 -j DNAT --to-destination 10.244.1.1:8080',
     '-p tcp -j DNAT --to-destination 10.244.1.3:8080',
   ]);
 });
 
-test('where nobody can tell pods, cluster IPs are not masqueraded; with masqueradeAll for everybody', () => {
-  const target = { internal: endpoints('10.244.1.1') };
-  const unknown = chains(target, context({ localTraffic: {} }));
-  assert.deepEqual(unknown['SWY-SVC'], ['-p tcp -j DNAT --to-destination 10.244.1.1:8080']);
-  const all = chains(target, context({ masqueradeAll: true }));
-  assert.equal(all['SWY-SVC']?.[0], `-d 10.96.0.1/32 -m comment --comment "shop/web:http" ${MARK}`);
+test('the mark of cluster traffic is put on before and taken off after, and only where somebody can tell', () => {
+  const entry = (where: RuleContext): readonly string[] | undefined => {
+    const base = { ...where, localhostNodePorts: true, dropInvalid: true };
+    return [...firstChains(base)].find(({ name }) => name === 'SWY-SERVICES')?.rules;
+  };
+  assert.deepEqual(entry(context()), [
+    `! -s 10.244.0.0/16 ${MARK}`,
+    '-j SWY-FRONTENDS',
+    `! -s 10.244.0.0/16 ${UNMARK}`,
+  ]);
+  const pods = { kind: 'interfacePrefix', prefix: 'cali' } as const;
+  assert.deepEqual(entry(context({ localTraffic: { IPv4: pods } })), [
+    `! -i cali+ ${MARK}`,
+    '-j SWY-FRONTENDS',
+    `! -i cali+ ${UNMARK}`,
+  ]);
+  assert.deepEqual(entry(context({ masqueradeAll: true })), [MARK, '-j SWY-FRONTENDS', UNMARK]);
+  assert.deepEqual(entry(context({ localTraffic: {} })), ['-j SWY-FRONTENDS']);
 });
 
 test('other frontends share the choice of the cluster IP where it is the same', () => {
@@ -99,6 +112,7 @@ test('policy Local: this node and its pods reach every endpoint, others local on
   };
   const { 'SWY-EXT': external, 'SWY-INS': inside } = chains(fields);
   assert.deepEqual(external, [
+    UNMARK,
     '-s 10.244.0.0/16 -g SWY-INS',
     '-m addrtype --src-type LOCAL -g SWY-INS',
     '-p tcp -j DNAT --to-destination 10.244.1.1:8080',
@@ -119,7 +133,7 @@ test('policy Local without local endpoints: served inside, silent for others', (
     externalFromInside: endpoints('10.244.2.1'),
     masqueradeExternal: false,
   } as const;
-  assert.equal(chains(fields)['SWY-EXT']?.length, 2);
+  assert.equal(chains(fields)['SWY-EXT']?.length, 3);
   assert.deepEqual(leading(fields, 'refused'), [
     '-d 10.1.0.1/32 -p tcp -m comment --comment "shop/web:http node port" -m tcp --dport 30080 -j DROP',
   ]);
@@ -167,7 +181,7 @@ test('affinity: each endpoint has a chain that remembers its clients, asked befo
     affinitySeconds: 600,
   });
   const list = '--name SWY-SEP --mask 255.255.255.255 --rsource';
-  assert.deepEqual(plan['SWY-SVC']?.slice(1), [
+  assert.deepEqual(plan['SWY-SVC'], [
     `-m recent --rcheck --seconds 600 --reap ${list} -g SWY-SEP`,
     `-m recent --rcheck --seconds 600 --reap ${list} -g SWY-SEP`,
     '-m statistic --mode random --probability 0.50000000000 -g SWY-SEP',
