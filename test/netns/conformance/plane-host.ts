@@ -84,9 +84,13 @@ function* allRoutes(): Iterable<Route> {
 
 async function apply(changes: readonly RouteChange[]): Promise<WriteReport> {
   const report = await plane.apply(changes);
+  await settle(changes);
+  return report;
+}
+
+async function settle(changes: readonly RouteChange[]): Promise<void> {
   await sleep(subject.settleMs);
   await conntrack.deleteStaleUdp(staleUdpFlows(changes));
-  return report;
 }
 
 serveCalls<HostCalls>({
@@ -97,7 +101,7 @@ serveCalls<HostCalls>({
     for (const object of objects) accept('set', object);
     const { changes } = await planner.plan(SYSTEM_CLOCK);
     const report = await plane.open({ ...settings, countedPorts: setup.countedPorts }, allRoutes());
-    await conntrack.deleteStaleUdp(staleUdpFlows(changes));
+    await settle(changes);
     return report;
   },
   change: async ({ remove, set }) => {
@@ -112,7 +116,7 @@ serveCalls<HostCalls>({
   verify: () => plane.verify(),
   inspect: () => plane.inspect(),
   counters: async () => {
-    await sleep(subject.countersLagMs);
+    while (!subject.hasCountedAll()) await sleep(20);
     return plane.counters();
   },
   remove: () => plane.remove(),

@@ -1,10 +1,6 @@
 /** The iptables plane beside the real tools, in a network namespace of its own, in both variants. */
 import assert from 'node:assert/strict';
-import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { after, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
@@ -18,28 +14,13 @@ import type { DataPlane, ProgrammedFrontend } from '../../../src/planes/plane.ts
 import { inNamespace } from '../../lab/in-namespace.ts';
 import { arbitraryBatches } from '../../property/arbitraries.ts';
 import { Objects } from '../../property/objects.ts';
+import { holdLock, killChildren, useOwnLock } from '../kernel/xtables.ts';
 import { SETTINGS, route } from '../nftables/routes.ts';
 
 const LOCK_HELD_MS = 3000;
 
 function set(before: Route | undefined, is: Route): RouteChange {
   return { key: is.key, before, after: is };
-}
-
-/** Children of this process with a name; the kernel cuts it to 15 characters. */
-function childrenNamed(name: string): readonly number[] {
-  return readdirSync('/proc')
-    .filter((entry) => /^\d+$/.test(entry))
-    .filter((entry) => {
-      try {
-        const [, comm, state, parent] =
-          /^\d+ \((.*)\) (\S) (\d+) /.exec(readFileSync(`/proc/${entry}/stat`, 'utf8')) ?? [];
-        return Number(parent) === process.pid && state !== 'Z' && comm === name.slice(0, 15);
-      } catch {
-        return false;
-      }
-    })
-    .map(Number);
 }
 
 /** All rules of a variant, without numbers of packets and times. */
@@ -49,22 +30,8 @@ function dump(variant: string): string {
   return execFileSync('sh', ['-ec', script], { encoding: 'utf8' });
 }
 
-/** Another program that holds the lock of the tables until it is killed. */
-async function holdLock(file: string): Promise<ChildProcess> {
-  const holder = spawn('flock', ['--no-fork', file, 'sh', '-c', 'echo held; exec sleep 60'], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  await once(holder.stdout, 'data');
-  return holder;
-}
-
 inNamespace(import.meta.filename, () => {
-  const folder = mkdtempSync(join(tmpdir(), 'switchyard-iptables-'));
-  // The lock of the machine is not ours to hold: these tools, and we, use another file.
-  process.env['XTABLES_LOCKFILE'] = join(folder, 'lock');
-  after(() => {
-    rmSync(folder, { recursive: true });
-  });
+  const lockFile = useOwnLock();
 
   for (const variant of ['nft', 'legacy'] as const) {
     const isMissing = spawnSync(`iptables-${variant}`, ['--version']).error !== undefined;
@@ -100,9 +67,7 @@ inNamespace(import.meta.filename, () => {
         assert.ok(first);
         let before = first;
         for (const count of [5, 3, 4]) {
-          const found = childrenNamed(`iptables-${variant}-restore`);
-          assert.ok(found.length > 0);
-          for (const pid of found) process.kill(pid, 'SIGKILL');
+          assert.ok(killChildren(`iptables-${variant}-restore`).length > 0);
           const changed = route(0, count);
           await plane.apply([set(before, changed)]);
           before = changed;
@@ -226,7 +191,7 @@ inNamespace(import.meta.filename, () => {
         async () => {
           const plane = open();
           await plane.open(SETTINGS, routes);
-          const holder = await holdLock(join(folder, 'lock'));
+          const holder = await holdLock(lockFile);
           let isWritten = false;
           const write = async (): Promise<void> => {
             await plane.apply([set(routes[0], route(0, 5))]);

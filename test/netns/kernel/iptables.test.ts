@@ -1,12 +1,9 @@
 /** iptables-restore as a coprocess, with the real tools: both variants, both families. */
 import assert from 'node:assert/strict';
-import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { after, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import type { Family } from '../../../src/core/ip.ts';
 import { isKernelError } from '../../../src/kernel/errors.ts';
 import { type Iptables, openIptables } from '../../../src/kernel/iptables/iptables.ts';
@@ -14,6 +11,7 @@ import { RestoreError } from '../../../src/kernel/iptables/restore-error.ts';
 import type { Variant } from '../../../src/kernel/iptables/variant.ts';
 import { inNamespace } from '../../lab/in-namespace.ts';
 import { shell } from './helpers.ts';
+import { childrenNamed, holdLock, killChildren, useOwnLock } from './xtables.ts';
 
 const VARIANTS = ['nft', 'legacy'] as const satisfies readonly Variant[];
 const FAMILIES = ['IPv4', 'IPv6'] as const satisfies readonly Family[];
@@ -29,37 +27,6 @@ function reasonToSkip(variant: Variant): string | false {
   if (missing.length > 0) return `needs ${missing.join(', ')}`;
   const { status } = spawnSync(`iptables-${variant}`, ['-t', 'nat', '-S']);
   return status === 0 ? false : `this kernel takes no rules of iptables-${variant}`;
-}
-
-/** Numbers of the processes this one has started and that have this name. */
-function childrenNamed(name: string): readonly number[] {
-  return readdirSync('/proc')
-    .filter((entry) => /^\d+$/.test(entry))
-    .filter((entry) => {
-      try {
-        const [, comm, state, parent] =
-          /^\d+ \((.*)\) (\S) (\d+) /.exec(readFileSync(`/proc/${entry}/stat`, 'utf8')) ?? [];
-        return Number(parent) === process.pid && state !== 'Z' && comm === name.slice(0, 15);
-      } catch {
-        return false;
-      }
-    })
-    .map(Number);
-}
-
-function killChildren(name: string): number {
-  const found = childrenNamed(name);
-  for (const pid of found) process.kill(pid, 'SIGKILL');
-  return found.length;
-}
-
-/** Another program that holds the lock of the tables until it is killed. */
-async function holdLock(file: string): Promise<ChildProcess> {
-  const holder = spawn('flock', ['--no-fork', file, 'sh', '-c', 'echo held; exec sleep 60'], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  });
-  await once(holder.stdout, 'data');
-  return holder;
 }
 
 function big(chain: string): readonly string[] {
@@ -96,14 +63,7 @@ function clean(): void {
 }
 
 inNamespace(import.meta.filename, () => {
-  const folder = mkdtempSync(join(tmpdir(), 'sy-iptables-'));
-  // The lock of the machine is not ours to hold: these tools, and we, use another file.
-  process.env['XTABLES_LOCKFILE'] = join(folder, 'lock');
-  const lockFile = join(folder, 'lock');
-  after(() => {
-    rmSync(folder, { recursive: true });
-  });
-
+  const lockFile = useOwnLock();
   const skip = { nft: reasonToSkip('nft'), legacy: reasonToSkip('legacy') };
 
   for (const variant of VARIANTS) {
@@ -186,7 +146,7 @@ inNamespace(import.meta.filename, () => {
             { table: 'nat', lines: [':T-NEXT - [0:0]'] },
           ]);
           await new Promise(setImmediate);
-          assert.ok(killChildren(restoreName) > 0);
+          assert.ok(killChildren(restoreName).length > 0);
           await written;
           assert.equal((await iptables.list(family, 'filter', 'T-BIG')).length, MANY + 1);
           assert.deepEqual(await iptables.list(family, 'nat', 'T-NEXT'), ['-N T-NEXT']);
@@ -196,7 +156,7 @@ inNamespace(import.meta.filename, () => {
         test('a process that is killed while it is idle is replaced', async () => {
           using iptables = open(variant);
           await iptables.warm(family);
-          assert.ok(killChildren(restoreName) > 0);
+          assert.ok(killChildren(restoreName).length > 0);
           await iptables.restore(family, [{ table: 'filter', lines: [':T-AGAIN - [0:0]'] }]);
           assert.deepEqual(await iptables.list(family, 'filter', 'T-AGAIN'), ['-N T-AGAIN']);
         });
@@ -345,7 +305,7 @@ inNamespace(import.meta.filename, () => {
 
     test('a program that is missing is named', () => {
       const path = process.env['PATH'];
-      process.env['PATH'] = folder;
+      process.env['PATH'] = import.meta.dirname;
       try {
         assert.throws(
           () => openIptables({ variant: 'legacy' }),
@@ -361,7 +321,7 @@ inNamespace(import.meta.filename, () => {
     test('a program that vanished is told by the first call', async () => {
       const iptables = openIptables({ variant: 'nft' });
       const path = process.env['PATH'];
-      process.env['PATH'] = folder;
+      process.env['PATH'] = import.meta.dirname;
       try {
         await assert.rejects(iptables.warm('IPv4'), (error) =>
           isKernelError(error, 'SY_KERNEL_UNSUPPORTED'),

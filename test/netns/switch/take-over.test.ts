@@ -1,139 +1,165 @@
-/** `switchyard switch` takes the place of a stopped kube-proxy whose rules were recorded, without a failed connection. */
+/** `switchyard switch` takes the place of a stopped kube-proxy, and goes back, without a failed connection. */
 import assert from 'node:assert/strict';
-import { readFileSync, readdirSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import { Lab, labReason } from '../../lab/lab.ts';
-import { recorded } from '../cleanup/recorded.ts';
-import { SwitchNode } from './switch-node.ts';
-import { Traffic, type Way } from './traffic.ts';
+import { planesIn } from './planes.ts';
+import { LEFT, RecordedNode, WAYS, serveRecorded } from './recorded-node.ts';
+import { succeeded } from './scenes.ts';
+import { Traffic } from './traffic.ts';
 
-interface Recorded {
-  readonly services: readonly object[];
-  readonly endpointslices: readonly object[];
+/** The file that a take-over names. */
+function bundleIn(stdout: string): string {
+  const [, path = ''] = /^Kept them in (\S+): /m.exec(stdout) ?? [];
+  assert.match(path, /\/undo-[^/]+\.json$/, stdout);
+  return path;
 }
-
-const FIXTURE = new URL('../../fixtures/kube-proxy-1.36/objects.json', import.meta.url);
-const { services, endpointslices } = JSON.parse(readFileSync(FIXTURE, 'utf8')) as Recorded;
-
-/** Endpoints of the recorded Services, which the peer is. */
-const ENDPOINTS = [
-  '10.180.0.1',
-  '10.180.0.2',
-  '10.180.0.3',
-  '10.180.1.1',
-  '10.180.1.2',
-  'fd00:10:180::1',
-  'fd00:10:180::2',
-];
-const WAYS: readonly Way[] = [
-  ['client', '172.30.0.41', 80],
-  ['client', '192.168.99.22', 80],
-  ['client', 'fd00:10:96::41', 80],
-  ['pod-a', '172.30.0.42', 80],
-  ['node', '172.30.0.41', 80],
-];
-const FOREIGN = `*filter
-:TEAM - [0:0]
--A FORWARD -j TEAM
-COMMIT
-*nat
--A POSTROUTING -o eth9 -j MASQUERADE
-COMMIT
-`;
-
-const TOOLS = ['iptables-nft', 'ip6tables-nft', 'iptables-legacy', 'ip6tables-legacy'] as const;
-const EMPTY = /^(?:#|:[A-Z]+ [A-Z]|\*|COMMIT|table ip6? (?:nat|filter|mangle|raw)$|$)/;
-
-/** What is loaded as kube-proxy's. */
-const LEFT = {
-  'iptables mode, iptables-nft': ['iptables-nft', 'ip6tables-nft'],
-  'iptables mode, iptables-legacy': ['iptables-legacy', 'ip6tables-legacy'],
-  'nftables mode': [],
-} as const;
 
 describe('switchyard switch takes over from kube-proxy', { skip: labReason() }, () => {
   let lab: Lab;
 
   before(async () => {
     lab = await Lab.open();
-    for (const address of ENDPOINTS) {
-      const isIPv4 = address.includes('.');
-      lab.run('peer', 'ip', ['addr', 'add', `${address}/${isIPv4 ? 32 : 128}`, 'dev', 'lo']);
-      const via = isIPv4 ? '10.1.0.2' : 'fd00:1::2';
-      lab.run('node', 'ip', [...(isIPv4 ? [] : ['-6']), 'route', 'add', address, 'via', via]);
-    }
-    const ports = [8080];
-    await lab
-      .host('peer')
-      .call('listen', { server: 'kube', protocol: 'TCP', addresses: ENDPOINTS, ports });
+    await serveRecorded(lab);
   });
   after(async () => {
     await lab.close();
   });
 
   for (const [name, tools] of Object.entries(LEFT)) {
-    test(`${name}: no connection fails, and what is left is of others`, async (t) => {
-      await using node = new SwitchNode(lab);
-      node.write('services', services.map(asService));
-      node.write('slices', endpointslices.map(asSlice));
-      for (const tool of ['iptables-nft', 'iptables-legacy']) {
-        node.shell(`${tool}-restore`, FOREIGN);
-      }
-      const foreign = dump(node);
-      for (const tool of tools) {
-        const rules = recorded(`${tool.replace(/-.*/, '')}-save.txt`);
-        node.shell(`${tool}-restore --noflush`, withoutCounters(rules));
-      }
-      if (tools.length === 0) {
-        for (const family of ['ip', 'ip6'])
-          node.shell('nft -f -', recorded(`nft-list-${family}.txt`));
-      }
+    test(`${name}: no connection fails there and back, and what others have stays`, async (t) => {
+      await using node = new RecordedNode(lab, tools);
+      const full = node.rules();
+      const foreign = full.filter((line) => !/KUBE-|kube-proxy/.test(line));
+      assert.ok(full.join('').length > foreign.join('').length + 5000);
+      assert.equal(foreign.filter((line) => /eth[89]|TEAM/.test(line)).length, 12);
       const traffic = await Traffic.start(lab, WAYS);
       await node.start('nftables');
+
       const dry = await node.switch('--to', 'nftables', '--dry-run');
-      assert.equal(dry.code, 0, dry.stderr);
+      succeeded(dry);
       assert.match(dry.stdout, /Would be removed:/);
-      const { code, stdout, stderr } = await node.switch('--to', 'nftables');
-      assert.deepEqual([code, stderr], [0, ''], stdout);
-      assert.equal(await traffic.isAlive(), true);
-      const probes = await traffic.end();
-      t.diagnostic(`${probes} connections`);
-      const ours = /Saved a copy in (\S+);/.exec(stdout)?.[1] ?? '';
-      const saved = readdirSync(ours);
-      assert.ok(
-        saved.includes(tools.length === 0 ? 'nft-ip.txt' : `${tools[0]}.txt`),
-        saved.join(' '),
-      );
+      assert.deepEqual(node.rules(), full);
+      const there = await node.switch('--to', 'nftables');
+      succeeded(there);
+      assert.deepEqual(node.rules(), foreign);
+      assert.equal(await traffic.isAlive(), true, 'after the take-over');
+      bundleIn(there.stdout);
+
+      const dryUndo = await node.switch('--undo', '--dry-run');
+      succeeded(dryUndo);
+      assert.match(dryUndo.stdout, /^Would put back .*: \d\d+ objects\n/);
+      assert.deepEqual(node.rules(), foreign, 'a dry run puts nothing back');
+      const back = await node.switch('--undo');
+      succeeded(back);
+      assert.match(back.stdout, /^What remains to be done:\n {2}start kube-proxy/m);
+      assert.deepEqual(node.rules(), full);
+      assert.equal(await traffic.isAlive(), true, 'after the way back');
+      assert.deepEqual(planesIn(node), ['nftables']);
+
       await node.clear();
-      assert.equal(dump(node), foreign);
-      for (const tool of TOOLS) {
-        for (const table of ['nat', 'filter', 'mangle']) {
-          node.shell(`${tool} -t ${table} -F; ${tool} -t ${table} -X`);
-        }
-      }
+      assert.deepEqual(planesIn(node), []);
+      assert.deepEqual(node.rules(), full);
+      assert.equal(await traffic.isAlive(), true, 'by the rules of kube-proxy alone');
+      t.diagnostic(`${await traffic.end()} connections`);
     });
   }
+
+  test('--undo changes the mode back too, when the same command had changed it', async () => {
+    await using node = new RecordedNode(lab, LEFT['iptables mode, iptables-nft']);
+    const full = node.rules();
+    const traffic = await Traffic.start(lab, WAYS);
+    await node.start('nftables');
+    succeeded(await node.switch('--to', 'iptables-nft'));
+    assert.deepEqual(planesIn(node), ['iptables-nft']);
+    const { stdout, stderr } = await node.switch('--undo', '-o', 'json');
+    assert.equal(stderr, '');
+    assert.match(stdout, /"step": "done",\s*"from": "iptables-nft",\s*"to": "nftables"/);
+    assert.match(stdout, /"putBack": \{\s*"objects": \[\s*\{/);
+    assert.deepEqual(planesIn(node), ['nftables']);
+    assert.deepEqual(node.rules(), full);
+    assert.equal(await traffic.isAlive(), true);
+    await traffic.end();
+  });
+
+  test('--undo undoes a later change of the mode first, and a take-over once', async () => {
+    await using node = new RecordedNode(lab, LEFT['nftables mode']);
+    const full = node.rules();
+    await node.start('nftables');
+    succeeded(await node.switch('--to', 'nftables'));
+    const without = node.rules();
+    succeeded(await node.switch('--to', 'iptables-legacy'));
+    succeeded(await node.switch('--undo'));
+    assert.deepEqual(planesIn(node), ['nftables']);
+    assert.deepEqual(node.rules(), without, 'kube-proxy is not back yet');
+    succeeded(await node.switch('--undo'));
+    assert.deepEqual(node.rules(), full);
+    succeeded(await node.switch('--undo'));
+    assert.deepEqual(planesIn(node), ['iptables-legacy'], 'nothing is left but the mode');
+    assert.deepEqual(node.rules(), full);
+  });
+
+  test('--undo goes on where it was interrupted, and doubles nothing', async () => {
+    await using node = new RecordedNode(lab, LEFT['iptables mode, iptables-legacy']);
+    const full = node.rules();
+    await node.start('nftables');
+    const bundle = bundleIn((await node.switch('--to', 'nftables')).stdout);
+    succeeded(await node.switch('--undo'));
+    const text = readFileSync(bundle, 'utf8');
+    assert.match(text, /"phase":"undone"/);
+    // As if it had ended between two tables.
+    writeFileSync(bundle, text.replace('"phase":"undone"', '"phase":"restoring"'));
+    node.shell('iptables-legacy -t mangle -X KUBE-PROXY-CANARY');
+    const { stdout } = await node.switch('--undo');
+    assert.match(stdout, /: 1 object\n/);
+    assert.deepEqual(node.rules(), full);
+  });
+
+  test('a take-over that was interrupted is undone as a whole', async () => {
+    await using node = new RecordedNode(lab, LEFT['iptables mode, iptables-nft']);
+    const full = node.rules();
+    await node.start('nftables');
+    const first = bundleIn((await node.switch('--to', 'nftables')).stdout);
+    // As if it had ended before the last table.
+    const text = readFileSync(first, 'utf8');
+    writeFileSync(first, text.replace('"phase":"removed"', '"phase":"removing"'));
+    node.shell('iptables-nft -t mangle -N KUBE-PROXY-CANARY');
+    const second = bundleIn((await node.switch('--to', 'nftables')).stdout);
+    assert.equal(second, first);
+    succeeded(await node.switch('--undo'));
+    assert.deepEqual(node.rules(), full);
+  });
+
+  test('--undo refuses to lead connections to endpoints that are gone', async () => {
+    await using node = new RecordedNode(lab, LEFT['nftables mode']);
+    const proxy = await node.start('nftables');
+    succeeded(await node.switch('--to', 'nftables'));
+    const expected = node.rules();
+    node.writeSlices((text) => !text.includes('10.180.0.2'));
+    await proxy.told(/\] "Programmed" /);
+    for (const flags of [[], ['--dry-run']]) {
+      const { code, stderr } = await node.switch('--undo', ...flags);
+      assert.equal(code, 1);
+      assert.match(stderr, /SY_UNDO_STALE.*10\.180\.0\.2:8080.*Start kube-proxy instead/);
+    }
+    assert.deepEqual(node.rules(), expected);
+  });
+
+  test('--undo leaves it to a kube-proxy that runs again', async () => {
+    await using node = new RecordedNode(lab, LEFT['nftables mode']);
+    await node.start('nftables');
+    succeeded(await node.switch('--to', 'nftables'));
+    const expected = node.rules();
+    const end = await node.pretendKubeProxy();
+    const outcome = await node.switch('--undo');
+    succeeded(outcome);
+    assert.match(
+      outcome.stdout,
+      /^kube-proxy runs again, as process \d+ .*nothing is put back\.$/m,
+    );
+    assert.deepEqual(node.rules(), expected);
+    await end();
+    const { stderr } = await node.switch('--undo');
+    assert.match(stderr, /SY_SWITCH_REFUSED.*no switch that could be undone/);
+  });
 });
-
-/** All rules but what the kubelet makes too (docs/cleanup.md), and without counters and empty tables. */
-function dump(node: SwitchNode): string {
-  const script = TOOLS.map((tool) => `${tool}-save 2>/dev/null`).join('; ');
-  return node
-    .shell(`${script}; nft list tables`)
-    .split('\n')
-    .filter((line) => !line.includes('KUBE-FIREWALL') && !EMPTY.test(line))
-    .join('\n');
-}
-
-/** The objects that these rules count in would have to be made before. */
-function withoutCounters(rules: string): string {
-  return rules.replaceAll(/ -m nfacct --nfacct-name +\S+/g, '');
-}
-
-function asService(object: object): object {
-  return { apiVersion: 'v1', kind: 'Service', ...object };
-}
-
-function asSlice(object: object): object {
-  return { apiVersion: 'discovery.k8s.io/v1', kind: 'EndpointSlice', ...object };
-}

@@ -46,6 +46,13 @@ export const masquerade: readonly ConformanceCase[] = [
             reaches: ['pod-b'],
             seenAs: 'itself',
           },
+          // Nor is what is for no Service.
+          {
+            from: 'client',
+            to: [servers['pod-b'].address[at.family], 8080],
+            reaches: ['pod-b'],
+            seenAs: 'itself',
+          },
         ],
       },
     ],
