@@ -72,7 +72,7 @@ async function removeEndpoint(world: World, traffic: Traffic): Promise<readonly 
   return [
     `frontend.yaml: ${pod} deleted`,
     paint('green', milliseconds(ackAt - writtenAt)),
-    `last connection to ${pod} begun ${moment(last.lastStartedAt - writtenAt)}`,
+    `last one to ${pod} begun ${moment(last.lastStartedAt - writtenAt)}`,
   ];
 }
 
@@ -99,7 +99,7 @@ async function addService(world: World): Promise<readonly string[]> {
   return [
     `${service}.yaml: Service added`,
     paint('green', milliseconds(ackAt - writtenAt)),
-    `first connection answered begun ${moment(answer.startedAt - writtenAt)}`,
+    `first one answered begun ${moment(answer.startedAt - writtenAt)}`,
   ];
 }
 
