@@ -4,6 +4,7 @@
  */
 import { type Address, type Cidr, parseAddress, parseCidr } from '../src/core/ip.ts';
 import type { EndpointSlice, Service, SliceEndpoint } from '../src/core/model.ts';
+import { plainEndpoint, plainService, plainSlice } from '../src/core/plain.ts';
 
 /** Endpoints of every Service. */
 export const ENDPOINTS = 10;
@@ -58,26 +59,12 @@ export function serviceName(service: number): string {
 
 /** A Service of type ClusterIP with one TCP port. */
 export function makeService(network: number, service: number): Service {
-  return {
+  return plainService({
     namespace: serviceNamespace(service),
     name: serviceName(service),
-    createdAt: '2026-01-01T00:00:00Z',
-    foreignProxy: false,
-    type: 'ClusterIP',
     clusterIPs: [clusterIp(network, service)],
-    ipFamilies: ['IPv4'],
     ports: [{ name: 'http', protocol: 'TCP', port: SERVICE_PORT, nodePort: 0 }],
-    externalIPs: [],
-    loadBalancerIPs: [],
-    loadBalancerSourceRanges: [],
-    internalTrafficPolicy: 'Cluster',
-    externalTrafficPolicy: 'Cluster',
-    affinitySeconds: undefined,
-    healthCheckNodePort: 0,
-    scheduler: undefined,
-    weights: undefined,
-    drainSeconds: undefined,
-  };
+  });
 }
 
 /** The Service's one slice; `without` leaves out one endpoint. */
@@ -85,27 +72,17 @@ export function makeSlice(network: number, service: number, without?: number): E
   const endpoints: SliceEndpoint[] = [];
   for (let endpoint = 0; endpoint < ENDPOINTS; endpoint++) {
     if (endpoint === without) continue;
-    endpoints.push({
-      address: endpointAddress(network, service, endpoint),
-      nodeName: `node-${(service * ENDPOINTS + endpoint) % NODES}`,
-      ready: true,
-      serving: true,
-      terminating: false,
-      forZones: [],
-      forNodes: [],
-      zone: undefined,
-    });
+    endpoints.push(
+      plainEndpoint({
+        address: endpointAddress(network, service, endpoint),
+        nodeName: `node-${(service * ENDPOINTS + endpoint) % NODES}`,
+      }),
+    );
   }
-  return {
-    namespace: serviceNamespace(service),
-    name: `${serviceName(service)}-x7k2p`,
-    serviceName: serviceName(service),
-    family: 'IPv4',
-    ports: [{ name: 'http', protocol: 'TCP', port: ENDPOINT_PORT }],
-    endpoints,
-    triggeredAt: undefined,
-    weights: undefined,
-  };
+  return plainSlice(
+    { namespace: serviceNamespace(service), name: serviceName(service) },
+    { ports: [{ name: 'http', protocol: 'TCP', port: ENDPOINT_PORT }], endpoints },
+  );
 }
 
 function offset(base: number, by: number): Address {

@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { type Address, parseAddress } from '../../../src/core/ip.ts';
 import type { PlaneSettings } from '../../../src/core/node.ts';
 import type { Endpoint, Route } from '../../../src/core/route.ts';
+import { frontend, route as plainRoute } from '../../unit/core/routes.ts';
 
 /** Both families, nothing known to be local, nothing counted. */
 export const SETTINGS: PlaneSettings = {
@@ -33,26 +34,16 @@ function endpoints(count: number): readonly Endpoint[] {
 /** Service number `index` with so many endpoints. */
 export function route(index: number, count: number, more: Partial<Route> = {}): Route {
   const target = { kind: 'endpoints', endpoints: endpoints(count) } as const;
-  return {
+  const vip = `10.96.${index >> 8}.${index & 255}`;
+  return plainRoute({
     key: `shop/s${index}:http/TCP/IPv4`,
     service: `shop/s${index}`,
     label: `shop/s${index}:http`,
-    family: 'IPv4',
-    protocol: 'TCP',
-    frontends: [
-      { kind: 'clusterIP', address: address(`10.96.${index >> 8}.${index & 255}`), port: 80 },
-    ],
+    frontends: [frontend('clusterIP', vip)],
     internal: target,
     external: target,
-    externalFromInside: undefined,
-    masqueradeExternal: true,
-    affinitySeconds: undefined,
-    scheduler: undefined,
-    drainSeconds: undefined,
-    allowedSources: undefined,
-    serving: [],
     ...more,
-  };
+  });
 }
 
 /** Runs nft and returns its output. */

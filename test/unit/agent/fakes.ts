@@ -4,6 +4,7 @@ import type { AgentClock } from '../../../src/agent/clock.ts';
 import { parseAddress } from '../../../src/core/ip.ts';
 import type { Address } from '../../../src/core/ip.ts';
 import type { EndpointSlice, Protocol, Service } from '../../../src/core/model.ts';
+import { plainEndpoint, plainService, plainSlice } from '../../../src/core/plain.ts';
 import type { NodeView, PlaneSettings } from '../../../src/core/node.ts';
 import type { Route, RouteChange } from '../../../src/core/route.ts';
 import type { ObjectChange } from '../../../src/core/change.ts';
@@ -196,26 +197,13 @@ export function service(
   clusterIP: string,
   { port = 80, nodePort = 0, protocol = 'TCP' }: PortSample = {},
 ): Service {
-  return {
+  return plainService({
     namespace: 'shop',
     name,
-    createdAt: '',
-    foreignProxy: false,
     type: nodePort === 0 ? 'ClusterIP' : 'NodePort',
     clusterIPs: [address(clusterIP)],
-    ipFamilies: ['IPv4'],
     ports: [{ name: '', protocol, port, nodePort }],
-    externalIPs: [],
-    loadBalancerIPs: [],
-    loadBalancerSourceRanges: [],
-    internalTrafficPolicy: 'Cluster',
-    externalTrafficPolicy: 'Cluster',
-    affinitySeconds: undefined,
-    healthCheckNodePort: 0,
-    scheduler: undefined,
-    weights: undefined,
-    drainSeconds: undefined,
-  };
+  });
 }
 
 /** A slice of that Service. */
@@ -224,25 +212,14 @@ export function slice(
   addresses: readonly string[],
   protocol: Protocol = 'TCP',
 ): EndpointSlice {
-  return {
-    namespace: 'shop',
-    name: `${serviceName}-1`,
-    serviceName,
-    family: 'IPv4',
-    ports: [{ name: '', protocol, port: 8080 }],
-    endpoints: addresses.map((text) => ({
-      address: address(text),
-      nodeName: undefined,
-      zone: undefined,
-      ready: true,
-      serving: true,
-      terminating: false,
-      forZones: [],
-      forNodes: [],
-    })),
-    triggeredAt: undefined,
-    weights: undefined,
-  };
+  return plainSlice(
+    { namespace: 'shop', name: serviceName },
+    {
+      name: `${serviceName}-1`,
+      ports: [{ name: '', protocol, port: 8080 }],
+      endpoints: addresses.map((text) => plainEndpoint({ address: address(text) })),
+    },
+  );
 }
 
 export function setService(object: Service): ObjectChange {

@@ -3,27 +3,12 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { mergeChanges } from '../../../src/agent/merge-changes.ts';
 import type { Route, RouteChange, RouteKey } from '../../../src/core/route.ts';
+import { route } from '../core/routes.ts';
 
 const KEYS: readonly RouteKey[] = ['s/a:/TCP/IPv4', 's/b:/TCP/IPv4', 's/c:/TCP/IPv4'];
 
-function route(key: RouteKey, version: number): Route {
-  return {
-    key,
-    service: 's/a',
-    label: `${version}`,
-    family: 'IPv4',
-    protocol: 'TCP',
-    frontends: [],
-    internal: { kind: 'reject' },
-    external: { kind: 'reject' },
-    externalFromInside: undefined,
-    masqueradeExternal: false,
-    affinitySeconds: undefined,
-    scheduler: undefined,
-    drainSeconds: undefined,
-    allowedSources: undefined,
-    serving: [],
-  };
+function version(key: RouteKey, number: number): Route {
+  return route({ key, label: `${number}` });
 }
 
 /** The change between two states; `undefined` where there is none. */
@@ -35,15 +20,15 @@ function between(key: RouteKey, before?: Route, after?: Route): RouteChange | un
 test('merged changes lead where the single ones lead, with one change for each Route', () => {
   const step = fc.record({
     key: fc.constantFrom(...KEYS),
-    version: fc.option(fc.integer({ min: 1, max: 9 }), { nil: undefined }),
+    number: fc.option(fc.integer({ min: 1, max: 9 }), { nil: undefined }),
   });
   fc.assert(
     fc.property(fc.array(step), (steps) => {
-      const start = new Map(KEYS.slice(0, 2).map((key) => [key, route(key, 0)]));
+      const start = new Map(KEYS.slice(0, 2).map((key) => [key, version(key, 0)]));
       const state = new Map(start);
       const merged = new Map<RouteKey, RouteChange>();
-      for (const { key, version } of steps) {
-        const after = version === undefined ? undefined : route(key, version);
+      for (const { key, number } of steps) {
+        const after = number === undefined ? undefined : version(key, number);
         const change = between(key, state.get(key), after);
         if (change === undefined) continue;
         mergeChanges(merged, [change]);
@@ -65,10 +50,10 @@ test('merged changes lead where the single ones lead, with one change for each R
 test('a Route that takes over what another one released stays behind it', () => {
   const merged = new Map<RouteKey, RouteChange>();
   const [a, b] = [KEYS[0] ?? 's/a:/TCP/IPv4', KEYS[1] ?? 's/b:/TCP/IPv4'];
-  mergeChanges(merged, [{ key: b, before: route(b, 0), after: route(b, 1) }]);
+  mergeChanges(merged, [{ key: b, before: version(b, 0), after: version(b, 1) }]);
   mergeChanges(merged, [
-    { key: a, before: route(a, 0), after: undefined },
-    { key: b, before: route(b, 1), after: route(b, 2) },
+    { key: a, before: version(a, 0), after: undefined },
+    { key: b, before: version(b, 1), after: version(b, 2) },
   ]);
   assert.deepEqual([...merged.keys()], [a, b]);
 });

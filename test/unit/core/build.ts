@@ -11,6 +11,7 @@ import type {
 } from '../../../src/core/model.ts';
 import type { NodeView } from '../../../src/core/node.ts';
 import type { Route, Target } from '../../../src/core/route.ts';
+import { plainEndpoint, plainService, plainSlice } from '../../../src/core/plain.ts';
 import { select } from '../../../src/core/select/select.ts';
 
 /** The address written as text. */
@@ -39,42 +40,18 @@ export function port(fields: Partial<ServicePort> = {}): ServicePort {
 
 /** `shop/web`, cluster IP 10.96.0.1, one unnamed port 80/TCP. */
 export function service(fields: Partial<Service> = {}): Service {
-  return {
+  return plainService({
     namespace: 'shop',
     name: 'web',
-    createdAt: '',
-    foreignProxy: false,
-    type: 'ClusterIP',
     clusterIPs: [ip('10.96.0.1')],
-    ipFamilies: ['IPv4'],
     ports: [port()],
-    externalIPs: [],
-    loadBalancerIPs: [],
-    loadBalancerSourceRanges: [],
-    internalTrafficPolicy: 'Cluster',
-    externalTrafficPolicy: 'Cluster',
-    affinitySeconds: undefined,
-    healthCheckNodePort: 0,
-    scheduler: undefined,
-    weights: undefined,
-    drainSeconds: undefined,
     ...fields,
-  };
+  });
 }
 
 /** A ready endpoint on another node, without hints. */
 export function endpoint(address: string, fields: Partial<SliceEndpoint> = {}): SliceEndpoint {
-  return {
-    address: ip(address),
-    nodeName: 'other',
-    zone: undefined,
-    ready: true,
-    serving: true,
-    terminating: false,
-    forZones: [],
-    forNodes: [],
-    ...fields,
-  };
+  return plainEndpoint({ address: ip(address), nodeName: 'other', ...fields });
 }
 
 /** A slice of `shop/web` with the unnamed port 8080/TCP. */
@@ -82,17 +59,8 @@ export function slice(
   endpoints: readonly SliceEndpoint[],
   fields: Partial<EndpointSlice> = {},
 ): EndpointSlice {
-  return {
-    namespace: 'shop',
-    name: 'web-1',
-    serviceName: 'web',
-    family: 'IPv4',
-    ports: [{ name: '', protocol: 'TCP', port: 8080 }],
-    endpoints,
-    triggeredAt: undefined,
-    weights: undefined,
-    ...fields,
-  };
+  const ports = [{ name: '', protocol: 'TCP', port: 8080 }] as const;
+  return plainSlice(service(), { name: 'web-1', ports, endpoints, ...fields });
 }
 
 /** Node `here` in zone `a`, 192.168.0.1 and fd01::1, both serving node ports. */

@@ -8,6 +8,7 @@ import {
   type SliceEndpoint,
   objectKey,
 } from '../../../core/model.ts';
+import { plainEndpoint, plainService, plainSlice } from '../../../core/plain.ts';
 
 /** A TCP port of a Service that a connection can be opened to. */
 export interface ServiceAim {
@@ -122,52 +123,25 @@ function slicesOf(items: readonly ProxyItem[]): readonly EndpointSlice[] {
 }
 
 function inventService(index: number): Service {
-  return {
+  return plainService({
     namespace: `team-${index % NAMESPACES}`,
     name: `service-${index}`,
-    createdAt: '2026-01-01T00:00:00Z',
-    foreignProxy: false,
-    type: 'ClusterIP',
     clusterIPs: [ipv4(FIRST_CLUSTER_IP + index)],
-    ipFamilies: ['IPv4'],
     ports: [{ name: 'http', protocol: 'TCP', port: PORT, nodePort: 0 }],
-    externalIPs: [],
-    loadBalancerIPs: [],
-    loadBalancerSourceRanges: [],
-    internalTrafficPolicy: 'Cluster',
-    externalTrafficPolicy: 'Cluster',
-    affinitySeconds: undefined,
-    healthCheckNodePort: 0,
-    scheduler: undefined,
-    weights: undefined,
-    drainSeconds: undefined,
-  };
+  });
 }
 
 function inventSlice(service: number, endpoints: number): EndpointSlice {
-  const { namespace, name } = inventService(service);
-  return {
-    namespace,
-    name: `${name}-x7k2p`,
-    serviceName: name,
-    family: 'IPv4',
+  return plainSlice(inventService(service), {
     ports: [{ name: 'http', protocol: 'TCP', port: ENDPOINT_PORT }],
     endpoints: Array.from({ length: endpoints }, (_, index) => {
       const number = service * endpoints + index;
-      return {
+      return plainEndpoint({
         address: ipv4(FIRST_ENDPOINT + number),
         nodeName: `node-${number % NODES}`,
-        ready: true,
-        serving: true,
-        terminating: false,
-        forZones: [],
-        forNodes: [],
-        zone: undefined,
-      };
+      });
     }),
-    triggeredAt: undefined,
-    weights: undefined,
-  };
+  });
 }
 
 function ipv4(number: number): Address {

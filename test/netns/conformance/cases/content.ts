@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { type Address, type Family, parseAddress } from '../../../../src/core/ip.ts';
-import type { Route } from '../../../../src/core/route.ts';
+import { frontend, route } from '../../../unit/core/routes.ts';
 import { crowdAddress, crowdPort, nodeAddress, servers } from '../../../lab/topology.ts';
 import type { ConformanceCase } from '../case.ts';
 import { assertShare } from '../expect.ts';
@@ -146,27 +146,19 @@ export const content: readonly ConformanceCase[] = [
           weight: index === 0 ? 3 : 1,
         })),
       } as const;
-      const route: Route = {
+      const weighted = route({
         key: `shop/weighted:tcp/TCP/${at.family}`,
         service: 'shop/weighted',
         label: 'shop/weighted:tcp',
         family: at.family,
-        protocol: 'TCP',
-        frontends: [{ kind: 'clusterIP', address: addressOf(at.clusterIP()), port: 80 }],
+        frontends: [frontend('clusterIP', at.clusterIP())],
         internal: target,
         external: target,
-        externalFromInside: undefined,
-        masqueradeExternal: true,
-        affinitySeconds: undefined,
-        scheduler: undefined,
-        drainSeconds: undefined,
-        allowedSources: undefined,
-        serving: [],
-      };
+      });
       return [
         {
           check: async (world) => {
-            await world.routes('shop/weighted', [route]);
+            await world.routes('shop/weighted', [weighted]);
             const counts = await world.count('client', 'TCP', [at.clusterIP(), 80], {
               count: 600,
               parallel: 16,

@@ -7,7 +7,7 @@ import { FamilyRules } from '../../../../src/planes/iptables/family-rules.ts';
 import { type FoundTable, readListing } from '../../../../src/planes/iptables/found.ts';
 import { TABLES, type Table } from '../../../../src/planes/iptables/schema.ts';
 import { type Writes, batchesOf } from '../../../../src/planes/iptables/writes.ts';
-import { endpoints, frontend, route } from '../ipvs/routes.ts';
+import { endpoints, frontend, route } from '../../core/routes.ts';
 
 const BASE: BaseOptions = {
   family: 'IPv4',

@@ -5,7 +5,7 @@ import type { RuleContext } from '../../../../src/planes/iptables/matches.ts';
 import { firstChains } from '../../../../src/planes/iptables/base.ts';
 import { planRoute } from '../../../../src/planes/iptables/plan.ts';
 import { cidr } from '../../core/build.ts';
-import { endpoints, frontend, route } from '../ipvs/routes.ts';
+import { endpoints, frontend, route } from '../../core/routes.ts';
 
 const H = '[A-Z2-7]{16}';
 

@@ -5,7 +5,7 @@ import { type PlanContext, planRoute } from '../../../../src/planes/ipvs/plan.ts
 import { entryKey } from '../../../../src/planes/ipvs/schema.ts';
 import { defaultChoice } from '../../../../src/planes/ipvs/scheduling.ts';
 import { cidr } from '../../core/build.ts';
-import { endpoints, frontend, route } from './routes.ts';
+import { endpoints, frontend, route } from '../../core/routes.ts';
 
 const context: PlanContext = {
   byDefault: defaultChoice('rr'),

@@ -7,7 +7,7 @@ import {
   schedulersFor,
   scheduling,
 } from '../../../../src/planes/ipvs/scheduling.ts';
-import { endpoints, route } from './routes.ts';
+import { endpoints, route } from '../../core/routes.ts';
 
 const rr = defaultChoice('rr');
 const all = (): boolean => true;

@@ -6,27 +6,16 @@ import type { Route, RouteChange } from '../../../../src/core/route.ts';
 import { CountedPorts } from '../../../../src/planes/nftables/counted-ports.ts';
 import { portName } from '../../../../src/planes/nftables/counters.ts';
 import { NOT_COUNTED } from '../../../../src/planes/nftables/plan.ts';
+import { route } from '../../core/routes.ts';
 
-const NOWHERE = { kind: 'reject' } as const;
-
-function route(service: string, family: Family = 'IPv4', port = 'http'): Route {
-  return {
-    key: `shop/${service}:${port}/TCP/${family}`,
+function port(service: string, family: Family = 'IPv4', name = 'http'): Route {
+  return route({
+    key: `shop/${service}:${name}/TCP/${family}`,
     service: `shop/${service}`,
     label: service,
     family,
-    protocol: 'TCP',
     frontends: [],
-    internal: NOWHERE,
-    external: NOWHERE,
-    externalFromInside: undefined,
-    masqueradeExternal: true,
-    affinitySeconds: undefined,
-    scheduler: undefined,
-    drainSeconds: undefined,
-    allowedSources: undefined,
-    serving: [],
-  };
+  });
 }
 
 const added = (after: Route): RouteChange => ({ key: after.key, before: undefined, after });
@@ -40,53 +29,53 @@ function countedOf(ports: CountedPorts, routes: readonly Route[]): readonly Rout
 
 void test('counters are named after the port, and two families of it differ in nothing', () => {
   const ports = new CountedPorts(1);
-  ports.choose([route('a'), route('a', 'IPv6')], new Set());
+  ports.choose([port('a'), port('a', 'IPv6')], new Set());
   const names = {
     connections: 'connections/tcp/shop/a/http',
     in: 'in/tcp/shop/a/http',
     out: 'out/tcp/shop/a/http',
   };
-  assert.deepEqual(ports.countersOf(route('a')), names);
-  assert.deepEqual(ports.countersOf(route('a', 'IPv6')), names);
-  assert.equal(portName(route('a', 'IPv4', '')), 'tcp/shop/a');
+  assert.deepEqual(ports.countersOf(port('a')), names);
+  assert.deepEqual(ports.countersOf(port('a', 'IPv6')), names);
+  assert.equal(portName(port('a', 'IPv4', '')), 'tcp/shop/a');
 });
 
 void test('those counted before have the first claim, then the order decides', () => {
   const ports = new CountedPorts(2);
-  const routes = ['a', 'b', 'c', 'd'].map((name) => route(name));
-  ports.choose(routes, new Set([portName(route('c')), portName(route('unknown'))]));
+  const routes = ['a', 'b', 'c', 'd'].map((name) => port(name));
+  ports.choose(routes, new Set([portName(port('c')), portName(port('unknown'))]));
   assert.deepEqual(countedOf(ports, routes), ['shop/a', 'shop/c']);
 });
 
 void test('a change of a counted port, or one that leaves no place free, is passed on as it is', () => {
   const ports = new CountedPorts(1);
-  ports.choose([route('a'), route('b')], new Set());
+  ports.choose([port('a'), port('b')], new Set());
   for (const changes of [
-    [{ key: route('a').key, before: route('a'), after: route('a') }],
-    [added(route('c'))],
-    [gone(route('b'))],
+    [{ key: port('a').key, before: port('a'), after: port('a') }],
+    [added(port('c'))],
+    [gone(port('b'))],
   ]) {
     assert.deepEqual(ports.follow(changes), changes);
   }
-  const moved = ports.follow([gone(route('a'))]);
+  const moved = ports.follow([gone(port('a'))]);
   assert.deepEqual(moved, [
-    gone(route('a')),
-    { key: route('c').key, before: route('c'), after: route('c') },
+    gone(port('a')),
+    { key: port('c').key, before: port('c'), after: port('c') },
   ]);
 });
 
 void test('without places nothing is counted, and changes are passed on', () => {
   const ports = new CountedPorts(0);
-  ports.choose([route('a')], new Set([portName(route('a'))]));
-  const changes = [added(route('b')), gone(route('a'))];
+  ports.choose([port('a')], new Set([portName(port('a'))]));
+  const changes = [added(port('b')), gone(port('a'))];
   assert.equal(ports.follow(changes), changes);
-  assert.deepEqual(countedOf(ports, [route('a'), route('b')]), []);
+  assert.deepEqual(countedOf(ports, [port('a'), port('b')]), []);
 });
 
 void test('whatever comes and goes: every place is taken while somebody waits, and nobody loses one', () => {
   const someRoute = fc
     .tuple(fc.constantFrom('a', 'b', 'c', 'd', 'e'), fc.constantFrom('IPv4', 'IPv6'))
-    .map(([name, family]) => route(name, family));
+    .map(([name, family]) => port(name, family));
   const batches = fc.array(fc.array(someRoute, { maxLength: 4 }), { maxLength: 20 });
   fc.assert(
     fc.property(fc.nat(4), batches, (places, all) => {

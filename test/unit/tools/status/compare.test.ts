@@ -8,6 +8,7 @@ import { type DriftSources, findDrift } from '../../../../src/tools/status/drift
 import { expectedFrontends } from '../../../../src/tools/status/expected.ts';
 import { coverSame } from '../../../../src/tools/status/ranges.ts';
 import { cidr, ip } from '../../core/build.ts';
+import { route } from '../../core/routes.ts';
 
 const ALL = { namespace: undefined, name: undefined };
 
@@ -21,26 +22,9 @@ function to(...endpoints: readonly Endpoint[]): Target {
 
 const [A, B] = ['10.1.0.1', '10.1.0.2'] as const;
 
-function route(more: Partial<Route> = {}): Route {
+function served(more: Partial<Route> = {}): Route {
   const target = to(endpoint(A), endpoint(B));
-  return {
-    key: 'shop/web:http/TCP/IPv4',
-    service: 'shop/web',
-    label: 'shop/web:http',
-    family: 'IPv4',
-    protocol: 'TCP',
-    frontends: [{ kind: 'clusterIP', address: ip('10.96.0.1'), port: 80 }],
-    internal: target,
-    external: target,
-    externalFromInside: undefined,
-    masqueradeExternal: true,
-    affinitySeconds: undefined,
-    scheduler: undefined,
-    drainSeconds: undefined,
-    allowedSources: undefined,
-    serving: [],
-    ...more,
-  };
+  return route({ internal: target, external: target, ...more });
 }
 
 const EXTERNAL: Partial<Route> = {
@@ -62,30 +46,30 @@ function said(mode: string, wanted: Route, held: Partial<ProgrammedFrontend>): r
 }
 
 test('each thing that can differ has its own sentence, and what is the same has none', () => {
-  const external = route(EXTERNAL);
-  const affine = route({ affinitySeconds: 60 });
+  const external = served(EXTERNAL);
+  const affine = served({ affinitySeconds: 60 });
   const cases: readonly (readonly [Route, Partial<ProgrammedFrontend>, readonly string[]])[] = [
-    [route(), {}, []],
+    [served(), {}, []],
     [external, {}, []],
-    [route(), { target: [`${B}:8080`, `${A}:8080`] }, []],
-    [route(), { target: [`${A}:8080`, 'none'] }, [`lacks endpoint ${B}:8080`]],
+    [served(), { target: [`${B}:8080`, `${A}:8080`] }, []],
+    [served(), { target: [`${A}:8080`, 'none'] }, [`lacks endpoint ${B}:8080`]],
     [
-      route(),
+      served(),
       { target: [`${A}:8080`, `${B}:8080`, '10.9.9.9:1'] },
       ['has endpoint 10.9.9.9:1, which is not wanted'],
     ],
-    [route(), { target: [] }, ['lacks all 2 endpoints']],
+    [served(), { target: [] }, ['lacks all 2 endpoints']],
     [affine, { target: ['none', 'none'], affinitySeconds: 60 }, ['lacks all 2 endpoints']],
     [affine, { target: [], affinitySeconds: undefined }, ['lacks all 2 endpoints']],
-    [route(), { target: 'reject' }, ['is refused, wanted: served by 2 endpoints']],
+    [served(), { target: 'reject' }, ['is refused, wanted: served by 2 endpoints']],
     [
-      route({ internal: { kind: 'drop' } }),
+      served({ internal: { kind: 'drop' } }),
       { target: [`${A}:8080`] },
       ['is served by 1 endpoint, wanted: dropped'],
     ],
-    [route(), { label: 'shop/other' }, ['is served for shop/other']],
-    [route(), { masquerade: true }, ['is masqueraded, which is not wanted']],
-    [route(), { affinitySeconds: 60 }, ['has session affinity of 60 s, wanted: none']],
+    [served(), { label: 'shop/other' }, ['is served for shop/other']],
+    [served(), { masquerade: true }, ['is masqueraded, which is not wanted']],
+    [served(), { affinitySeconds: 60 }, ['has session affinity of 60 s, wanted: none']],
     [affine, { affinitySeconds: undefined }, ['has session affinity of none, wanted: 60 s']],
     [
       external,
@@ -95,7 +79,7 @@ test('each thing that can differ has its own sentence, and what is the same has 
     [external, { allowedSources: undefined }, ['may be used by everybody, wanted: 192.0.2.0/24']],
     [external, { allowedSources: ['192.0.2.0/25', '192.0.2.128/25'] }, []],
     [
-      route(),
+      served(),
       { insideTarget: 'reject' },
       ['has endpoints for clients on this node, which is not wanted'],
     ],
@@ -108,7 +92,7 @@ test('each thing that can differ has its own sentence, and what is the same has 
 });
 
 test('what is missing and what is left over is said of the frontend', () => {
-  const expected = expectedFrontends(route(), 'nftables');
+  const expected = expectedFrontends(served(), 'nftables');
   const name = { service: 'shop/web:http', frontend: '10.96.0.1:80', protocol: 'TCP' };
   assert.deepEqual(compareFrontends('nftables', expected, []), [
     { ...name, difference: 'is not in the kernel' },
@@ -125,38 +109,40 @@ test('what is missing and what is left over is said of the frontend', () => {
 });
 
 test('weights count in nftables mode, where the kernel has them', () => {
-  const weighted = route({ internal: to(endpoint(A, 4), endpoint(B, 2), endpoint('10.1.0.3', 0)) });
+  const weighted = served({
+    internal: to(endpoint(A, 4), endpoint(B, 2), endpoint('10.1.0.3', 0)),
+  });
   const shares = [`${A}:8080`, `${B}:8080`, `${A}:8080`];
   assert.deepEqual(said('nftables', weighted, { target: shares }), []);
   assert.deepEqual(said('nftables', weighted, { target: shares.slice(0, 2) }), [
     `gives endpoint ${A}:8080 another share than is wanted`,
   ]);
   assert.deepEqual(said('ipvs', weighted, { target: shares.slice(0, 2) }), []);
-  const nobody = route({ internal: to(endpoint(A, 0)) });
+  const nobody = served({ internal: to(endpoint(A, 0)) });
   assert.deepEqual(said('nftables', nobody, { target: 'reject' }), []);
   assert.deepEqual(said('iptables', nobody, { target: 'reject' }), []);
   assert.deepEqual(said('ipvs', nobody, { target: [] }), []);
 });
 
 test('affinity and masquerading do not matter where nobody is served', () => {
-  const refused = route({ ...EXTERNAL, external: { kind: 'reject' }, affinitySeconds: 60 });
+  const refused = served({ ...EXTERNAL, external: { kind: 'reject' }, affinitySeconds: 60 });
   assert.deepEqual(said('ipvs', refused, { affinitySeconds: undefined, masquerade: true }), []);
 });
 
 test('in ipvs mode a short-circuit that would say the same is left out', () => {
-  const same = route({ ...EXTERNAL, externalFromInside: to(endpoint(A)) });
+  const same = served({ ...EXTERNAL, externalFromInside: to(endpoint(A)) });
   assert.deepEqual(said('ipvs', same, { insideTarget: undefined }), []);
   assert.deepEqual(said('nftables', same, { insideTarget: undefined }), [
     'lacks the endpoints for clients on this node',
   ]);
-  assert.deepEqual(said('ipvs', route(EXTERNAL), { insideTarget: undefined }), [
+  assert.deepEqual(said('ipvs', served(EXTERNAL), { insideTarget: undefined }), [
     `lacks endpoint ${B}:8080 for clients on this node`,
   ]);
 });
 
 test('a label that was cut for the kernel is still that of its Service port', () => {
   const label = `${'n'.repeat(63)}/${'s'.repeat(63)}:http-metrics`;
-  const long = route({ label });
+  const long = served({ label });
   assert.deepEqual(said('nftables', long, { label: `${label.slice(0, 124)}...` }), []);
   assert.equal(said('nftables', long, { label: `${label.slice(1, 125)}...` }).length, 1);
 });
@@ -180,8 +166,8 @@ test('ranges are the same when they cover the same addresses', () => {
 });
 
 test('only what differs again and again is drift', async () => {
-  const wanted = { mode: 'nftables', items: [route()] };
-  const good = { mode: 'nftables', items: expectedFrontends(route(), 'nftables') };
+  const wanted = { mode: 'nftables', items: [served()] };
+  const good = { mode: 'nftables', items: expectedFrontends(served(), 'nftables') };
   const bad = { mode: 'nftables', items: [] };
   const reading = (...answers: readonly (typeof good)[]): DriftSources & { reads: number } => {
     const sources = {

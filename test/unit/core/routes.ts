@@ -1,12 +1,6 @@
-/** Routes for the tests of the ipvs plane, from a few words each. */
-import type {
-  Endpoint,
-  Frontend,
-  FrontendKind,
-  Route,
-  Target,
-} from '../../../../src/core/route.ts';
-import { ip } from '../../core/build.ts';
+/** Routes from a few words each. */
+import type { Endpoint, Frontend, FrontendKind, Route, Target } from '../../../src/core/route.ts';
+import { ip } from './build.ts';
 
 /** A Route of TCP port 80 of `shop/web` in IPv4; refused unless told otherwise. */
 export function route(fields: Partial<Route> = {}): Route {
