@@ -18,8 +18,8 @@ import {
   until,
 } from './ipvs-world.ts';
 
-/** A second without a packet, one until that is looked for, one until the answer is used; the guest is slow. */
-const closedIsNoticedMs = 5000;
+/** Three looks a second apart, in a slow guest, and still before IPVS itself forgets it: after 10 or 120 s. */
+const closedIsNoticedMs = 8000;
 
 describe('Connections when endpoints go, in ipvs mode', { skip: skipOutsideUml }, () => {
   const bench = new CrowdBench(100);
@@ -30,6 +30,11 @@ describe('Connections when endpoints go, in ipvs mode', { skip: skipOutsideUml }
   /** Lets the plane look after what drains, as the agent does once a second. */
   const tend = async (): Promise<void> => {
     await bench.world.change({});
+  };
+
+  const isRemoved = async (at: Place, index: number): Promise<boolean> => {
+    await tend();
+    return server(at, index) === undefined;
   };
 
   const serve = async (
@@ -66,14 +71,9 @@ describe('Connections when endpoints go, in ipvs mode', { skip: skipOutsideUml }
             assert.equal(await two.echoes('here anyway'), true);
             await one.close(how);
             bench.held = [two];
-            // IPVS itself forgets it after 10 or 120 s.
             assert.equal(server(at, gone)?.inactive, 1);
-            const ms = await until('removal', async () => {
-              await tend();
-              return server(at, gone) === undefined;
-            });
+            const ms = await until('removal', () => isRemoved(at, gone), closedIsNoticedMs);
             report(`removed ${(ms / 1000).toFixed(1)} s after the end`);
-            assert.ok(ms < closedIsNoticedMs, `${ms} ms`);
             assert.equal(server(at, 1 - gone)?.weight, 1);
             assert.equal(await two.echoes('not disturbed'), true);
           },
@@ -87,12 +87,12 @@ describe('Connections when endpoints go, in ipvs mode', { skip: skipOutsideUml }
           await serve(at, [1, 1], annotations);
           const one = await bench.hold(at.clusterIP());
           const gone = crowdNumber(at, one.greeting.local);
+          const before = performance.now();
           await serve(at, gone === 0 ? [undefined, 1] : [1, undefined], annotations);
-          const ms = await until('removal', async () => {
-            await tend();
-            return server(at, gone) === undefined;
-          });
-          assert.ok(ms > 1000 && ms < 6000, `removed after ${ms} ms`);
+          // Without the annotation it would have 30 s.
+          await until('removal', () => isRemoved(at, gone), 10_000);
+          const ms = performance.now() - before;
+          assert.ok(ms >= 2000, `removed after ${ms} ms`);
           assert.equal(await one.echoes('too late'), false);
           assert.deepEqual(await connect(at, 4), new Set([1 - gone]));
         },
@@ -232,34 +232,40 @@ describe('Connections when endpoints go, in ipvs mode', { skip: skipOutsideUml }
       );
 
       checkOnce('affinity ends after its timeout without flows, and not before', async (at) => {
-        const port = [{ name: 'udp', port: 80, protocol: 'UDP' }] as const;
-        const endpoints = slice(at, ['pod-a', 'pod-b', 'pod-c', 'pod-d'], {
-          ports: [{ name: 'udp', port: 8080, protocol: 'UDP' }],
-        });
-        // Flows would hold the affinity for their own five minutes.
-        bench.world.shell('node', 'ipvsadm --set 0 0 1');
-        await bench.world.change({
-          set: [service(at, { ports: port, affinitySeconds: 3 }), endpoints],
-        });
+        const all = ['pod-a', 'pod-b', 'pod-c', 'pod-d'] as const;
         const to = [at.clusterIP(), 80] as const;
-        const ask = async (): Promise<readonly string[]> =>
-          Object.keys(await bench.world.count('client', 'UDP', to, { count: 4 }));
-        const template = (): boolean => {
-          const name = family === 'IPv6' ? `[${at.clusterIP()}]:80` : `${at.clusterIP()}:80`;
-          const lines = bench.world.shell('node', 'ipvsadm -Lcn').split('\n');
-          return lines.some((line) => line.includes(` ${name} `) && /:0 /.test(line));
+        /** The endpoint of four flows, one after another. */
+        const ask = async (): Promise<string> => {
+          const counts = await bench.world.count('client', 'UDP', to, { count: 4 });
+          return all.find((pod) => counts[pod] === 4) ?? assert.fail(JSON.stringify(counts));
         };
-        const first = await ask();
-        assert.equal(first.length, 1);
-        for (let seconds = 0; seconds < 4; seconds++) {
-          await sleep(1000);
-          assert.deepEqual(await ask(), first, `after ${seconds + 1} s with flows all the time`);
+        // Not from the table of connections: of a reading, what ends meanwhile hides others that are there.
+        const isKept = (): boolean =>
+          [...(listed(bench.world, to, 'UDP')?.values() ?? [])].some((each) => each.persistent > 0);
+        // A flow holds the affinity until it is forgotten: usually five minutes after its last packet.
+        bench.world.shell('node', 'ipvsadm --set 0 0 1');
+        try {
+          const ports = [{ name: 'udp', port: 80, protocol: 'UDP' }] as const;
+          const endpoints = slice(at, all, { ports: [{ ...ports[0], port: 8080 }] });
+          await bench.world.change({
+            set: [service(at, { ports, affinitySeconds: 3 }), endpoints],
+          });
+          const first = await ask();
+          let lastAsked = 0;
+          for (let round = 0; round < 8; round++) {
+            await sleep(500);
+            lastAsked = performance.now();
+            assert.equal(await ask(), first, 'with flows all the time');
+          }
+          assert.ok(isKept());
+          // If the timer of the affinity found a flow, it would wait for 60 s more (ip_vs_conn_expire()).
+          await until('the end of the affinity', () => !isKept(), 10_000);
+          const ms = performance.now() - lastAsked;
+          assert.ok(ms > 2500, `ended after ${ms} ms`);
+          assert.notEqual(await ask(), first, 'rr goes on with the next one');
+        } finally {
+          bench.world.shell('node', 'ipvsadm --set 0 0 300');
         }
-        assert.ok(template());
-        const ms = await until('the end of the affinity', () => !template());
-        assert.ok(ms > 2000 && ms < 6000, `ended after ${ms} ms`);
-        bench.world.shell('node', 'ipvsadm --set 0 0 300');
-        assert.notDeepEqual(await ask(), first, 'rr goes on with the next one');
       });
 
       check('UDP flows move at once, those of other endpoints stay', async (at) => {

@@ -4,24 +4,32 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { after, before } from 'node:test';
 import { ProxyProcess, sourceProgram } from '../e2e/lab/proxy-process.ts';
-import type { Lab } from '../lab/lab.ts';
+import { Lab } from '../lab/lab.ts';
 import type { LineProcess } from '../lab/line-process.ts';
 import { clusterCidr, nodeName } from '../lab/topology.ts';
 import type { KubeObject } from '../netns/conformance/objects.ts';
+import type { Outcome } from '../unit/cli/run.ts';
 import type { CliCalls } from './ipvs-cli-calls.ts';
 
 /** The guest has one slow processor, and other guests may have as much to do. */
 const patienceMs = 60_000;
 
-/** Starts the process that runs command lines on a lab's node. */
-export function startCli(lab: Lab): LineProcess<CliCalls> {
-  return lab.start<CliCalls>(
-    'node',
-    'command line',
-    new URL('ipvs-cli-main.ts', import.meta.url),
-    [],
-  );
+/** A lab for all tests of the suite. Returns what makes a node in it: one at a time, for a test or for some. */
+export function openNodes(): () => IpvsNode {
+  let lab: Lab;
+  let cli: LineProcess<CliCalls>;
+  before(async () => {
+    lab = await Lab.open();
+    const program = new URL('ipvs-cli-main.ts', import.meta.url);
+    cli = lab.start<CliCalls>('node', 'command line', program, []);
+  });
+  after(async () => {
+    await cli.kill();
+    await lab.close();
+  });
+  return () => new IpvsNode(lab, cli);
 }
 
 /** One node; when it is disposed of, nothing of it is left in the lab. */
@@ -81,9 +89,14 @@ export class IpvsNode implements AsyncDisposable {
     return proxy;
   }
 
+  /** Runs `switchyard …` on the node. */
+  run(...args: readonly string[]): Promise<Outcome> {
+    return this.#cli.call('run', args);
+  }
+
   /** The output of `switchyard …` on the node, which must succeed. */
   async switchyard(...args: readonly string[]): Promise<string> {
-    const { code, stdout, stderr } = await this.#cli.call('run', args);
+    const { code, stdout, stderr } = await this.run(...args);
     assert.deepEqual({ code, stderr }, { code: 0, stderr: '' });
     return stdout;
   }

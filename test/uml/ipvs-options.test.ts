@@ -1,34 +1,21 @@
 /** Options that only ipvs mode has, through the real process to the kernel. */
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
-import { Lab } from '../lab/lab.ts';
-import type { LineProcess } from '../lab/line-process.ts';
+import { describe, test } from 'node:test';
 import { nodeAddress } from '../lab/topology.ts';
 import { skipOutsideUml } from '../lab/uml/inside.ts';
 import { service, slice } from '../netns/conformance/objects.ts';
 import { place } from '../netns/conformance/place.ts';
-import type { CliCalls } from './ipvs-cli-calls.ts';
-import { IpvsNode, startCli } from './ipvs-node.ts';
+import { openNodes } from './ipvs-node.ts';
 import { failures, places, writeWeb } from './ipvs-web.ts';
 import { annotated, until } from './ipvs-world.ts';
 
 const all = '0.0.0.0/0,::/0';
 
 describe('options of ipvs mode', { skip: skipOutsideUml }, () => {
-  let lab: Lab;
-  let cli: LineProcess<CliCalls>;
-
-  before(async () => {
-    lab = await Lab.open();
-    cli = startCli(lab);
-  });
-  after(async () => {
-    await cli.kill();
-    await lab.close();
-  });
+  const newNode = openNodes();
 
   test('bindMode address: addresses on kube-ipvs0, which serve no node ports', async () => {
-    await using node = new IpvsNode(lab, cli);
+    await using node = newNode();
     writeWeb(node);
     const flags = { 'bind-mode': 'address', 'nodeport-addresses': all };
     const proxy = await node.start(flags);
@@ -72,7 +59,7 @@ describe('options of ipvs mode', { skip: skipOutsideUml }, () => {
   test('strictARP: the sysctls, and without it not', async () => {
     const arp = 'cd /proc/sys/net/ipv4/conf/all; cat arp_ignore arp_announce';
     const reset = 'cd /proc/sys/net/ipv4/conf/all; echo 0 | tee arp_ignore arp_announce';
-    await using node = new IpvsNode(lab, cli);
+    await using node = newNode();
     writeWeb(node);
     node.shell(reset);
     const proxy = await node.start();
@@ -86,7 +73,7 @@ describe('options of ipvs mode', { skip: skipOutsideUml }, () => {
   });
 
   test('timeouts: those that are configured, and the others as they were', async () => {
-    await using node = new IpvsNode(lab, cli);
+    await using node = newNode();
     node.shell('ipvsadm --set 900 120 300');
     await node.start({ 'ipvs-tcp-timeout': '1h', 'ipvs-udp-timeout': '45s' });
     const listed = await node.switchyard('ipvs', 'timeouts');
@@ -96,7 +83,7 @@ describe('options of ipvs mode', { skip: skipOutsideUml }, () => {
   });
 
   test('excludeCIDRs: what others have there stays, Services there are served', async () => {
-    await using node = new IpvsNode(lab, cli);
+    await using node = newNode();
     writeWeb(node);
     const [at = place('IPv4', 1), at6 = place('IPv6', 1)] = places;
     const theirs = [`${at.clusterIP(8)}:80`, `[${at6.clusterIP(8)}]:80`];
@@ -117,7 +104,7 @@ describe('options of ipvs mode', { skip: skipOutsideUml }, () => {
   });
 
   test('a scheduler that the kernel lacks is counted for the Service that asks for it', async () => {
-    await using node = new IpvsNode(lab, cli);
+    await using node = newNode();
     const [at = place('IPv4', 1)] = places;
     node.write('odd', [
       annotated(service(at, { name: 'odd' }), { 'ipvs-scheduler': 'twos' }),
@@ -133,7 +120,7 @@ describe('options of ipvs mode', { skip: skipOutsideUml }, () => {
   });
 
   test('a scheduler of the mode that the kernel lacks: said so, with the module, and nothing is written', async () => {
-    await using node = new IpvsNode(lab, cli);
+    await using node = newNode();
     writeWeb(node);
     const there = (): string => node.shell('ipvsadm -Sn; ipset list -n; iptables -S');
     const untouched = there();

@@ -6,10 +6,7 @@ import { skipOutsideUml } from '../lab/uml/inside.ts';
 import { type KubeObject, service, slice } from '../netns/conformance/objects.ts';
 import { type Place, place } from '../netns/conformance/place.ts';
 import { planeNamed } from '../netns/conformance/planes.ts';
-import { Lab } from '../lab/lab.ts';
-import type { LineProcess } from '../lab/line-process.ts';
-import type { CliCalls } from './ipvs-cli-calls.ts';
-import { IpvsNode, startCli } from './ipvs-node.ts';
+import { type IpvsNode, openNodes } from './ipvs-node.ts';
 import { assertAlive, failures, frontends, holdEach, places, writeWeb } from './ipvs-web.ts';
 import { annotated, until } from './ipvs-world.ts';
 
@@ -47,27 +44,17 @@ function numbered(number: number): readonly KubeObject[] {
 }
 
 describe('switchyard proxy --proxy-mode ipvs', { skip: skipOutsideUml }, () => {
-  let lab: Lab;
-  let cli: LineProcess<CliCalls>;
-
-  before(async () => {
-    lab = await Lab.open();
-    cli = startCli(lab);
-  });
-  after(async () => {
-    await cli.kill();
-    await lab.close();
-  });
+  const newNode = openNodes();
 
   describe('with fifty Services', () => {
     let node: IpvsNode;
     let proxy: ProxyProcess;
 
     before(async () => {
-      node = new IpvsNode(lab, cli);
+      node = newNode();
       for (let number = 0; number < 50; number++) node.write(`s-${number}`, numbered(number));
       proxy = await node.start();
-      const client = lab.host('client');
+      const client = node.lab.host('client');
       for (const [index, at] of places.entries()) {
         const address = at.clusterIP(index);
         await client.open(address, 80);
@@ -155,7 +142,7 @@ describe('switchyard proxy --proxy-mode ipvs', { skip: skipOutsideUml }, () => {
   });
 
   test('kill -9, changes meanwhile, start: connections live, new ones are served, nothing stale is left', async () => {
-    await using node = new IpvsNode(lab, cli);
+    await using node = newNode();
     writeWeb(node);
     const going = [4, 7];
     for (const number of going) node.write(`s-${number}`, numbered(number));
@@ -176,7 +163,7 @@ describe('switchyard proxy --proxy-mode ipvs', { skip: skipOutsideUml }, () => {
     // Number 7 has an external IP, number 4 has none.
     assert.equal(left().length, 3);
     const held = await holdEach(node);
-    const client = lab.host('client');
+    const client = node.lab.host('client');
     const loops = await Promise.all(
       frontends.map(([address, port]) =>
         client.loop('TCP', { address, port, timeoutMs: 5000, pauseMs: 20 }),
@@ -194,12 +181,12 @@ describe('switchyard proxy --proxy-mode ipvs', { skip: skipOutsideUml }, () => {
       assert.ok(probes > 10, `${probes} probes`);
     }
     // What has no connection goes when the proxy looks after what drains, once a second.
-    await until('removal of what went', () => left().length === 0, 5000);
+    await until('removal of what went', () => left().length === 0);
     assert.deepEqual(await failures(node), []);
   });
 
   test('SIGTERM: it ends with 0, and everything goes on', async () => {
-    await using node = new IpvsNode(lab, cli);
+    await using node = newNode();
     writeWeb(node);
     const proxy = await node.start();
     const held = await holdEach(node);
@@ -212,7 +199,7 @@ describe('switchyard proxy --proxy-mode ipvs', { skip: skipOutsideUml }, () => {
   });
 
   test('cleanup removes everything of ours and nothing else', async () => {
-    await using node = new IpvsNode(lab, cli);
+    await using node = newNode();
     node.shell(foreign.add('IPv4', ''));
     try {
       const untouched = withoutEmptyTables(node.shell(dump));

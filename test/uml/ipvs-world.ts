@@ -169,9 +169,11 @@ export function countEach(numbers: readonly number[], length: number): readonly 
   return counts;
 }
 
-/** A real server as `ipvsadm -Ln` shows it. */
+/** A real server as `ipvsadm -Ln --persistent-conn` shows it. */
 export interface ListedServer {
   readonly weight: number;
+  /** Clients that affinity keeps there. */
+  readonly persistent: number;
   readonly active: number;
   readonly inactive: number;
 }
@@ -186,14 +188,14 @@ export function listed(
   const servers = new Map<string, ListedServer>();
   let isThere = false;
   let isIn = false;
-  for (const line of world.shell('node', 'ipvsadm -Ln').split('\n')) {
+  for (const line of world.shell('node', 'ipvsadm -Ln --persistent-conn').split('\n')) {
     const [first = '', second = '', ...rest] = line.trim().split(/ +/);
     if (first !== '->') {
       isIn = first === protocol && second === name;
       isThere ||= isIn;
     } else if (isIn) {
-      const [, weight, active, inactive] = rest.map(Number);
-      servers.set(second, { weight: weight ?? 0, active: active ?? 0, inactive: inactive ?? 0 });
+      const [weight = 0, persistent = 0, active = 0, inactive = 0] = rest.map(Number);
+      servers.set(second, { weight, persistent, active, inactive });
     }
   }
   return isThere ? servers : undefined;
