@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { type Address, type Family, parseAddress } from '../../../../src/core/ip.ts';
-import { frontend, route } from '../../../unit/core/routes.ts';
+import { route } from '../../../unit/core/routes.ts';
 import { crowdAddress, crowdPort, nodeAddress, servers } from '../../../lab/topology.ts';
 import type { ConformanceCase } from '../case.ts';
 import { assertShare } from '../expect.ts';
@@ -151,7 +151,7 @@ export const content: readonly ConformanceCase[] = [
         service: 'shop/weighted',
         label: 'shop/weighted:tcp',
         family: at.family,
-        frontends: [frontend('clusterIP', at.clusterIP())],
+        frontends: [{ kind: 'clusterIP', address: addressOf(at.clusterIP()), port: 80 }],
         internal: target,
         external: target,
       });

@@ -64,11 +64,13 @@ test('weights are shares, and an endpoint of weight 0 gets nothing', () => {
   ]);
 });
 
+/** Rules that every new connection meets. */
+function entry(where: RuleContext): readonly string[] | undefined {
+  const base = { ...where, localhostNodePorts: true, dropInvalid: true };
+  return [...firstChains(base)].find(({ name }) => name === 'SWY-SERVICES')?.rules;
+}
+
 test('the mark of cluster traffic is put on before and taken off after, and only where somebody can tell', () => {
-  const entry = (where: RuleContext): readonly string[] | undefined => {
-    const base = { ...where, localhostNodePorts: true, dropInvalid: true };
-    return [...firstChains(base)].find(({ name }) => name === 'SWY-SERVICES')?.rules;
-  };
   assert.deepEqual(entry(context()), [
     `! -s 10.244.0.0/16 ${MARK}`,
     '-j SWY-FRONTENDS',
