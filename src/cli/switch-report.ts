@@ -2,8 +2,12 @@
 import type { PlaneName } from '../agent/mode.ts';
 import type { SwitchState } from '../agent/switching/pages.ts';
 import type { SwitchProgress } from '../agent/switching/progress.ts';
-import type { Leftovers } from '../tools/cleanup/leftovers.ts';
+import { listing } from '../tools/cleanup/describe.ts';
+import { type Leftovers, count } from '../tools/cleanup/leftovers.ts';
+import type { RunningProxy } from '../tools/cleanup/running.ts';
 import { ToolError } from '../tools/errors.ts';
+import type { Restoration } from '../tools/switch/put-back.ts';
+import type { StoredBundle } from '../tools/switch/undo-bundle.ts';
 import type { Output } from './output.ts';
 
 /** The document for programs. */
@@ -12,6 +16,8 @@ interface SwitchDocument {
   steps?: SwitchProgress[];
   kubeProxy?: Pick<Leftovers, 'objects' | 'kept' | 'unseen'>;
   undoBundle?: string;
+  putBack?: Pick<Restoration, 'objects' | 'present'>;
+  remains?: readonly string[];
 }
 
 /** ECMA-48: erase the rest of the line. */
@@ -85,10 +91,48 @@ export class SwitchReport {
     this.line(`Found ${objects.length} objects that a stopped kube-proxy left.`);
   }
 
-  /** They are saved. */
-  saved(folder: string): void {
-    this.#document.undoBundle = folder;
-    this.line(`Saved a copy in ${folder}; its README says how to go back.`);
+  /** They are kept. */
+  saved({ path, bundle }: StoredBundle): void {
+    this.#document.undoBundle = path;
+    this.line(`Kept them in ${path}: switchyard switch --undo puts them back.`);
+    if (bundle.unsaved.length === 0) return;
+    this.line(['It cannot put back:', ...bundle.unsaved.map((text) => `  ${text}`)].join('\n'));
+  }
+
+  /** What a take-over removed is going to be put back. */
+  restoration({ bundle, objects, present }: Restoration, path: string, isDryRun: boolean): void {
+    this.#document.undoBundle = path;
+    this.#document.putBack = { objects, present };
+    const lines = [
+      `${isDryRun ? 'Would put' : 'Putting'} back what kube-proxy had left at ${bundle.savedAt}: ` +
+        count(objects.length, 'object'),
+      ...(isDryRun ? listing(objects) : []),
+      ...(present.length === 0 ? [] : ['These are there already, and stay as they are:']),
+      ...listing(present),
+      ...bundle.unsaved.map((text) => `Was not kept: ${text}`),
+    ];
+    this.line(lines.join('\n'));
+  }
+
+  /** There is nothing to put back. */
+  runsAgain({ pid, command }: RunningProxy): void {
+    this.line(
+      `kube-proxy runs again, as process ${pid} (${command}): it writes its rules itself, and nothing is put back.`,
+    );
+  }
+
+  /** What is left to do by hand after the take-over is undone. */
+  whatRemains(isRunning: boolean, agents: readonly RunningProxy[]): void {
+    const stops = [...new Set(agents.map(({ stop }) => stop))].join('; ');
+    const remains = [
+      isRunning
+        ? 'wait until /healthz of kube-proxy answers 200'
+        : 'start kube-proxy, and wait until its /healthz answers 200: what was put back follows no change of Services',
+      `stop the agent${stops === '' ? '' : `: ${stops}`}`,
+      'switchyard cleanup',
+    ];
+    this.#document.remains = remains;
+    this.line(['What remains to be done:', ...remains.map((text) => `  ${text}`)].join('\n'));
   }
 
   /** Throws a ToolError `SY_SWITCH_FAILED` or `SY_AGENT_ANSWER` when the news did not end well. */

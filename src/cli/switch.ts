@@ -6,12 +6,14 @@ import { loadConfig } from '../agent/config/load.ts';
 import { OPTIONS } from '../agent/config/options.ts';
 import { readConfigFile } from '../agent/config/read-file.ts';
 import { PLANE_NAMES, type PlaneName } from '../agent/mode.ts';
+import type { SwitchState } from '../agent/switching/pages.ts';
 import { findTools } from '../kernel/iptables/variant.ts';
 import { openKernelIo } from '../kernel/koffi-io.ts';
 import { describe, summarise } from '../tools/cleanup/describe.ts';
-import { openRuleTools } from '../tools/cleanup/machine.ts';
-import { refuseWhileRunning } from '../tools/cleanup/running.ts';
+import { type CleanupMachine, openRuleTools } from '../tools/cleanup/machine.ts';
+import { findRunning, refuseWhileRunning } from '../tools/cleanup/running.ts';
 import { ToolError } from '../tools/errors.ts';
+import { planRestoration, putBack } from '../tools/switch/put-back.ts';
 import {
   checkSwitch,
   followSwitch,
@@ -19,6 +21,18 @@ import {
   requestSwitch,
 } from '../tools/switch/request.ts';
 import { findKubeProxy, takeOver } from '../tools/switch/take-over.ts';
+import {
+  type StoredBundle,
+  type TakeOverPlanes,
+  newestBundle,
+  replaceBundle,
+} from '../tools/switch/undo-bundle.ts';
+import {
+  isModeNewer,
+  planeToReturnTo,
+  refuseSharedServers,
+  refuseWhenStale,
+} from '../tools/switch/undo.ts';
 import type { Output } from './output.ts';
 import { planeOffers } from './planes.ts';
 import { SwitchReport } from './switch-report.ts';
@@ -52,10 +66,13 @@ export function addSwitchCommand(program: Command, output: Output): void {
         .choices([...PLANE_NAMES, 'iptables'])
         .conflicts('undo'),
     )
-    .option('--undo', 'change back to the mode before the last switch')
+    .option(
+      '--undo',
+      'undo what was done last: put back what kube-proxy had left, or change to the mode before',
+    )
     .option(
       '--dry-run',
-      'check whether it can be done, say what would be removed, and change nothing',
+      'check whether it can be done, say what would be removed or put back, and change nothing',
     )
     .addOption(
       new Option(
@@ -71,7 +88,7 @@ export function addSwitchCommand(program: Command, output: Output): void {
     )
     .option(
       '--state-folder <path>',
-      'where a copy of what kube-proxy left is kept',
+      'where what kube-proxy left is kept, for --undo',
       OPTIONS.stateFolder.default,
     )
     .action(async (flags: Flags) => {
@@ -82,47 +99,53 @@ export function addSwitchCommand(program: Command, output: Output): void {
 }
 
 async function run(flags: Flags, report: SwitchReport): Promise<void> {
-  const { statusSocket, dryRun, drainLimit } = flags;
-  const state = await readSwitchState(statusSocket);
-  if (flags.to === undefined && flags.undo === undefined) {
+  const state = await readSwitchState(flags.statusSocket);
+  if (flags.undo === true) {
+    await undo(flags, state, report);
+    return;
+  }
+  if (flags.to === undefined) {
     report.state(state);
     return;
   }
-  const to =
-    flags.to === 'iptables'
-      ? (`iptables-${findTools().variant}` as const)
-      : (flags.to ?? state.last?.from);
-  if (to === undefined) {
-    throw new ToolError('SY_SWITCH_REFUSED', 'There is no switch that could be undone.');
-  }
+  const to = flags.to === 'iptables' ? (`iptables-${findTools().variant}` as const) : flags.to;
   refuseWhileRunning('kube-proxy');
+  const planeBefore = await changeMode(to, state, flags, report);
+  await replaceKubeProxy({ plane: to, planeBefore }, flags, report);
+}
+
+/** Resolves to the plane before, if this command changed the mode, or another call of it that it goes on with. */
+async function changeMode(
+  to: PlaneName,
+  state: SwitchState,
+  { statusSocket, dryRun, drainLimit }: Flags,
+  report: SwitchReport,
+): Promise<PlaneName | null> {
   const seconds = drainLimit === undefined ? undefined : Math.ceil(drainLimit / 1000);
   const request = { to, drainLimit: seconds };
+  let planeBefore: PlaneName | null = null;
   if (dryRun === true) {
     if (to !== state.plane) await checkSwitch(statusSocket, request);
     report.possible(state.plane, to);
   } else if (to !== state.plane) {
     for await (const progress of requestSwitch(statusSocket, request)) report.progress(progress);
+    planeBefore = state.plane;
   } else if (state.last?.phase === 'retiring') {
     for await (const progress of followSwitch(statusSocket)) report.progress(progress);
+    planeBefore = state.last.from;
   } else {
     report.inCharge(to);
   }
   report.throwIfFailed();
-  await replaceKubeProxy(flags, report);
+  return planeBefore;
 }
 
-async function replaceKubeProxy(flags: Flags, report: SwitchReport): Promise<void> {
-  const { dryRun, drainLimit, stateFolder } = flags;
-  const io = openKernelIo();
-  const iptables = openRuleTools(io);
-  try {
-    const loaded = loadConfig({
-      flags: new Map(),
-      readFile: readConfigFile,
-      hostname: 'localhost',
-    });
-    const machine = { io, iptables, planes: planeOffers(io, loaded) };
+async function replaceKubeProxy(
+  planes: TakeOverPlanes,
+  { dryRun, drainLimit, stateFolder }: Flags,
+  report: SwitchReport,
+): Promise<void> {
+  await withMachine(async (machine) => {
     const leftovers = await findKubeProxy(machine);
     if (leftovers === undefined) return;
     report.leftovers(leftovers);
@@ -132,17 +155,73 @@ async function replaceKubeProxy(flags: Flags, report: SwitchReport): Promise<voi
     }
     await takeOver(leftovers, machine, {
       stateFolder,
+      planes,
       drainLimitMs: drainLimit ?? Infinity,
       clock: SYSTEM_CLOCK,
       date: () => new Date(),
-      onSaved: (folder) => {
-        report.saved(folder);
+      onSaved: (stored) => {
+        report.saved(stored);
       },
       onDraining: (connections) => {
         report.status(`${connections} connections still need kube-proxy's virtual servers`);
       },
     });
     report.line(summarise(leftovers).join('\n'));
+  });
+}
+
+/** Undoes what was done last: a change of the mode, or a take-over with the change of the mode that it began with. */
+async function undo(flags: Flags, state: SwitchState, report: SwitchReport): Promise<void> {
+  const stored = await newestBundle(flags.stateFolder);
+  if (stored !== undefined && !isModeNewer(stored.bundle, state)) {
+    await undoTakeOver(stored, flags, state, report);
+    return;
+  }
+  if (state.last === undefined) {
+    throw new ToolError('SY_SWITCH_REFUSED', 'There is no switch that could be undone.');
+  }
+  refuseWhileRunning('kube-proxy');
+  await changeMode(state.last.from, state, flags, report);
+}
+
+async function undoTakeOver(
+  { path, bundle }: StoredBundle,
+  flags: Flags,
+  state: SwitchState,
+  report: SwitchReport,
+): Promise<void> {
+  const { statusSocket, dryRun } = flags;
+  const [running] = findRunning('kube-proxy');
+  if (running === undefined) {
+    refuseSharedServers(bundle, state.plane);
+    await refuseWhenStale(bundle, statusSocket);
+    const to = planeToReturnTo(bundle);
+    if (dryRun !== true) await replaceBundle({ path, bundle: { ...bundle, phase: 'restoring' } });
+    // First: our ipvs mode, if it is to end, has virtual servers of the same addresses.
+    if (to !== null) await changeMode(to, state, flags, report);
+    await withMachine(async (machine) => {
+      const restoration = await planRestoration(bundle, machine);
+      report.restoration(restoration, path, dryRun === true);
+      if (dryRun !== true) await putBack(restoration, machine);
+    });
+  } else {
+    report.runsAgain(running);
+  }
+  if (dryRun === true) return;
+  await replaceBundle({ path, bundle: { ...bundle, phase: 'undone' } });
+  report.whatRemains(running !== undefined, findRunning('switchyard'));
+}
+
+async function withMachine(use: (machine: CleanupMachine) => Promise<void>): Promise<void> {
+  const io = openKernelIo();
+  const iptables = openRuleTools(io);
+  try {
+    const loaded = loadConfig({
+      flags: new Map(),
+      readFile: readConfigFile,
+      hostname: 'localhost',
+    });
+    await use({ io, iptables, planes: planeOffers(io, loaded) });
   } finally {
     for (const tool of iptables) tool.close();
   }

@@ -15,6 +15,8 @@
  * - `SY_OWNER_RUNNING`: a proxy still runs that must be stopped before.
  * - `SY_SWITCH_FAILED`: another mode was tried and does not work; the one before is in charge.
  * - `SY_SWITCH_REFUSED`: the agent cannot switch to this mode now.
+ * - `SY_UNDO_BUNDLE`: what a take-over removes, or removed, cannot be kept, read or loaded.
+ * - `SY_UNDO_STALE`: what a take-over removed leads to endpoints that are gone.
  */
 export type ToolErrorCode =
   | 'SY_AGENT_ANSWER'
@@ -30,7 +32,9 @@ export type ToolErrorCode =
   | 'SY_NO_SUCH_SERVER'
   | 'SY_OWNER_RUNNING'
   | 'SY_SWITCH_FAILED'
-  | 'SY_SWITCH_REFUSED';
+  | 'SY_SWITCH_REFUSED'
+  | 'SY_UNDO_BUNDLE'
+  | 'SY_UNDO_STALE';
 
 /** A tool cannot answer. The message says what was asked for, why there is no answer, and what to do. */
 export class ToolError extends Error {

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, test } from 'node:test';
 import { openKernelIo } from '../../src/kernel/koffi-io.ts';
 import { openIpvsPlane } from '../../src/planes/ipvs/plane.ts';
 import type { IpvsOptions } from '../../src/planes/ipvs/options.ts';
-import { recorded } from '../netns/cleanup/recorded.ts';
+import { loadIpvsMode } from '../netns/cleanup/recorded.ts';
 import { shell } from '../netns/kernel/helpers.ts';
 import { SETTINGS, route } from '../netns/nftables/routes.ts';
 import { run } from '../unit/cli/run.ts';
@@ -59,17 +59,6 @@ function loadForeign(): void {
   }
 }
 
-function loadKubeProxy(): void {
-  shell('ipset restore', recorded('ipvs-ipset.txt'));
-  for (const tool of ['iptables', 'ip6tables']) {
-    shell(`${tool}-legacy-restore --noflush`, recorded(`ipvs-${tool}.txt`));
-  }
-  shell('ip link add kube-ipvs0 type dummy');
-  const addresses = recorded('ipvs-ipset.txt').matchAll(/^add KUBE-(?:6-)?IPVS-IPS (\S+)$/gm);
-  for (const [, address] of addresses) shell(`ip addr add ${address} dev kube-ipvs0`);
-  shell('ipvsadm -R', recorded('ipvs-ipvsadm.txt'));
-}
-
 withIpvs(import.meta.filename, () => {
   beforeEach(loadForeign);
   afterEach(() => {
@@ -85,7 +74,7 @@ withIpvs(import.meta.filename, () => {
   test('all of it goes, and what others have stays', async () => {
     const expected = others();
     const expectedRules = ['iptables', 'ip6tables'].map((tool) => rules(tool));
-    loadKubeProxy();
+    loadIpvsMode();
     const full = others();
     const dry = await run('cleanup', '--owner', 'kube-proxy', '--dry-run');
     assert.equal(dry.code, 1, dry.stderr);
@@ -120,7 +109,7 @@ withIpvs(import.meta.filename, () => {
   });
 
   test('a set that a rule of others matches on stays, and that rule works on', async () => {
-    loadKubeProxy();
+    loadIpvsMode();
     const user = '-A FORWARD -m set --match-set KUBE-CLUSTER-IP dst,dst -j ACCEPT';
     shell('iptables-legacy-restore --noflush', `*filter\n${user}\nCOMMIT\n`);
     const { code, stdout } = await run('cleanup', '--owner', 'kube-proxy');

@@ -18,7 +18,7 @@ import {
   until,
 } from '../netns/switch/scenes.ts';
 import type { SwitchNode } from '../netns/switch/switch-node.ts';
-import { Traffic } from '../netns/switch/traffic.ts';
+import { Traffic, type Way } from '../netns/switch/traffic.ts';
 
 /** What kube-proxy's ipvs mode leaves, and one Service of it that the lab's pods serve. */
 function loadKubeProxy(node: SwitchNode): void {
@@ -34,6 +34,17 @@ function loadKubeProxy(node: SwitchNode): void {
     ipvsadm -A -t ${address}:${port} -s rr
     ipvsadm -a -t ${address}:${port} -r ${servers['pod-a'].address.IPv4}:8080 -m
     ipvsadm -a -t ${address}:${port} -r ${servers['pod-c'].address.IPv4}:8080 -m`);
+}
+
+/** All of it, without what the kernel chooses. */
+function kubeProxyIn(node: SwitchNode): string {
+  return node.shell(`
+    for tool in iptables ip6tables; do
+      $tool-legacy-save | grep -E '^\\*|KUBE-' | sed 's/ \\[[0-9:]*\\]$//'
+    done
+    ipset save | sed 's/ bucketsize.*//' | sort
+    ipvsadm -Sn
+    ip -br addr show dev kube-ipvs0`);
 }
 
 const { address, port } = { address: place('IPv4', 1).clusterIP(), port: 80 };
@@ -82,16 +93,18 @@ describe('switchyard switch, with ipvs mode', { skip: skipOutsideUml }, () => {
     await traffic.end();
   });
 
-  test("connections through kube-proxy's virtual servers end before these go", async () => {
+  test("connections through kube-proxy's virtual servers end before these go; --undo puts all of it back", async () => {
     await using node = await startNode(lab, 'iptables-legacy', []);
     node.proxy.kill('SIGKILL');
     await node.clear();
     loadKubeProxy(node);
-    const traffic = await Traffic.start(lab, [
+    const full = kubeProxyIn(node);
+    const ways: readonly Way[] = [
       ['client', address, port],
       ['pod-a', address, port],
       ['node', address, port],
-    ]);
+    ];
+    const traffic = await Traffic.start(lab, ways);
     await node.start('iptables');
     const asked = node.switch('--to', 'iptables-legacy');
     await until(() => /^TCP +10\.96\.1\.1:80 /m.test(node.shell('ipvsadm -Ln')));
@@ -104,6 +117,17 @@ describe('switchyard switch, with ipvs mode', { skip: skipOutsideUml }, () => {
     assert.match(outcome.stdout, /^\d+ connections still need kube-proxy's virtual servers$/m);
     assert.equal(node.shell('ipvsadm -Sn; ipset list -n | grep -v SWY || true'), '');
     assert.deepEqual(planesIn(node), ['iptables-legacy']);
+
+    const more = await Traffic.start(lab, ways);
+    succeeded(await node.switch('--undo'));
+    assert.equal(kubeProxyIn(node), full);
+    assert.equal(await more.isAlive(), true, 'beside the agent');
+    await node.clear();
+    assert.equal(kubeProxyIn(node), full);
+    assert.equal(await more.isAlive(), true, 'by kube-proxy alone');
+    await more.end();
+    succeeded(await node.switchyard('cleanup', '--owner', 'kube-proxy'));
+    assert.equal(node.shell('ipvsadm -Sn; ipset list -n'), '');
   });
 
   test('connections that last longer than --drain-limit end, and nothing else', async () => {

@@ -3,12 +3,17 @@ import { type Leftover, type Leftovers, count } from './leftovers.ts';
 
 /** Each object that goes, by mode and place; what stays and why; what could not be looked at. */
 export function describe(leftovers: Leftovers): readonly string[] {
-  const groups = Map.groupBy(leftovers.objects, ({ mode, place }) => `${mode} mode, ${place}:`);
+  return [...listing(leftovers.objects), ...remarks(leftovers)];
+}
+
+/** Each object, by mode and place. */
+export function listing(objects: readonly Leftover[]): readonly string[] {
+  const groups = Map.groupBy(objects, ({ mode, place }) => `${mode} mode, ${place}:`);
   const lines: string[] = [];
-  for (const [heading, objects] of groups) {
-    lines.push(heading, ...objects.map((object) => `  ${lineOf(object)}`));
+  for (const [heading, group] of groups) {
+    lines.push(heading, ...group.map((object) => `  ${lineOf(object)}`));
   }
-  return [...lines, ...remarks(leftovers)];
+  return lines;
 }
 
 /** What has been removed of each mode; what stays and why; what could not be looked at. */

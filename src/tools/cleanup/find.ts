@@ -84,12 +84,14 @@ async function findRules(
   const setUsers = new Map<string, string>();
   for (const family of modes.size === 0 ? [] : FAMILIES) {
     for (const tool of iptables) {
-      const plan = planRules(await readTables(family, tool), modes, toolName(family, tool));
+      const found = await readTables(family, tool);
+      const plan = planRules(found, modes, toolName(family, tool));
       objects.push(...plan.objects);
       kept.push(...plan.kept);
       for (const [set, rule] of plan.setUsers) setUsers.set(set, rule);
       const { variant } = tool.tools;
-      if (plan.batches.length > 0) removals.push({ variant, family, batches: plan.batches });
+      const { batches } = plan;
+      if (batches.length > 0) removals.push({ variant, family, batches, found });
     }
   }
   return { objects, kept, removals, setUsers };

@@ -78,7 +78,7 @@ export function planIpvs(facts: IpvsFacts): IpvsPlan {
   }
   const link = planLink(facts, linkAddresses, objects, kept);
   const sets = planSets(facts, objects, kept);
-  return { objects, kept, servers, sets, addresses: link ? [] : linkAddresses, link };
+  return { objects, kept, servers, sets, addresses: linkAddresses, link };
 }
 
 /** Tells virtual servers of kube-proxy from others. */

@@ -4,6 +4,7 @@ import type { Address, Family } from '../../core/ip.ts';
 import type { TableBatch } from '../../kernel/iptables/iptables.ts';
 import type { Variant } from '../../kernel/iptables/variant.ts';
 import type { VirtualAddress } from '../../kernel/ipvs/servers.ts';
+import type { Tables } from './rule-plan.ts';
 
 /** Whose leftovers. */
 export type Owner = 'switchyard' | 'kube-proxy';
@@ -49,13 +50,15 @@ export interface RuleRemoval {
   readonly family: Family;
   /** One for each table: it goes at once or not at all. */
   readonly batches: readonly TableBatch[];
+  /** All that was there, of others too. */
+  readonly found: Tables;
 }
 
 /** What has to be done; in this order, for the sets are in use by the rules. */
 export interface Removal {
   readonly rules: readonly RuleRemoval[];
   readonly servers: readonly VirtualAddress[];
-  /** Of the link of ipvs mode, where the link stays. */
+  /** Of kube-proxy's on the link of ipvs mode. */
   readonly addresses: readonly Address[];
   readonly link: boolean;
   readonly sets: readonly string[];

@@ -1,72 +1,156 @@
-/** A copy of what a take-over is going to remove, as the tools that made it would print it. */
-import { execFile } from 'node:child_process';
-import { mkdir, writeFile } from 'node:fs/promises';
+/** What a take-over removes, kept in a file of its own until it is put back. */
+import { mkdir, open, readFile, readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
+import type { PlaneName } from '../../agent/mode.ts';
+import type { Address, Family } from '../../core/ip.ts';
+import type { SetDefinition, SetElement, SetType } from '../../kernel/ipset/sets.ts';
+import type { RealServer, Scheduling, VirtualAddress } from '../../kernel/ipvs/servers.ts';
+import type { Leftover } from '../cleanup/leftovers.ts';
+import { ToolError } from '../errors.ts';
+import type { SavedRules } from './saved-rules.ts';
 
-/** What is saved: the file, what prints it, and what puts it back. */
-interface Part {
-  readonly file: string;
-  readonly command: readonly [string, ...string[]];
-  readonly restore: string;
+/** An ipset. */
+export interface SavedSet {
+  readonly definition: SetDefinition;
+  readonly elements: readonly SetElement<SetType>[];
 }
 
-const run = promisify(execFile);
+/** A virtual server. */
+export interface SavedServer {
+  readonly name: VirtualAddress;
+  readonly scheduling: Scheduling;
+  readonly realServers: readonly RealServer[];
+}
 
-const MAX_BYTES = 1 << 29;
+/** A table of nf_tables. */
+interface SavedNftTable {
+  readonly family: Family;
+  /** As `nft list table` prints it. */
+  readonly text: string;
+}
+
+/** Everything of kube-proxy's that there was. */
+export interface SavedObjects {
+  readonly objects: readonly Leftover[];
+  readonly rules: readonly SavedRules[];
+  readonly sets: readonly SavedSet[];
+  readonly servers: readonly SavedServer[];
+  /** Whether the link of ipvs mode is taken away. */
+  readonly link: boolean;
+  /** Of that link. */
+  readonly addresses: readonly Address[];
+  readonly tables: readonly SavedNftTable[];
+  /** What could not be saved, and why: a sentence each. */
+  readonly unsaved: readonly string[];
+}
+
+/** The planes of our own at a take-over. */
+export interface TakeOverPlanes {
+  /** In charge when kube-proxy's objects went. */
+  readonly plane: PlaneName;
+  /** In charge before, when the same command changed that; `null`: it did not. */
+  readonly planeBefore: PlaneName | null;
+}
+
+/** `removing`: some of it may be gone. `restoring`: some of it may be there again. */
+type UndoPhase = 'removing' | 'removed' | 'restoring' | 'undone';
+
+/** A take-over that can be undone. */
+export interface UndoBundle extends SavedObjects, TakeOverPlanes {
+  readonly version: 1;
+  readonly phase: UndoPhase;
+  /** RFC 3339 in UTC. */
+  readonly savedAt: string;
+}
+
+/** A bundle and its file. */
+export interface StoredBundle {
+  readonly path: string;
+  readonly bundle: UndoBundle;
+}
+
+/** Tells objects apart. */
+export function objectKey({
+  kind,
+  place,
+  name,
+}: Pick<Leftover, 'kind' | 'place' | 'name'>): string {
+  return `${kind} ${name} in ${place}`;
+}
+
+const NAME = /^undo-.*\.json$/;
 const PRIVATE_FOLDER = 0o700;
 const PRIVATE_FILE = 0o600;
 
-const PARTS: readonly Part[] = [
-  ...(['nft', 'legacy'] as const).flatMap((variant) =>
-    (['iptables', 'ip6tables'] as const).map((tool): Part => {
-      const file = `${tool}-${variant}.txt`;
-      const program = `${tool}-${variant}`;
-      return { file, command: [`${program}-save`], restore: `${program}-restore < ${file}` };
-    }),
-  ),
-  ...(['ip', 'ip6'] as const).map((family): Part => {
-    const file = `nft-${family}.txt`;
-    const command = ['nft', 'list', 'table', family, 'kube-proxy'] as const;
-    return { file, command, restore: `nft -f ${file}` };
-  }),
-  { file: 'ipset.txt', command: ['ipset', 'save'], restore: 'ipset restore -exist < ipset.txt' },
-  { file: 'ipvs.txt', command: ['ipvsadm', '-Sn'], restore: 'ipvsadm -R < ipvs.txt' },
-  {
-    file: 'kube-ipvs0.txt',
-    command: ['ip', 'addr', 'show', 'dev', 'kube-ipvs0'],
-    restore: 'addresses of kube-ipvs0, to read: kube-proxy binds them again',
-  },
-];
-
 /**
- * Saves it in a new folder that only root can read. What has no tool here, or nothing to print, is left out.
- *
- * @param parent - Made when it is missing.
- * @param at - Becomes part of the folder's name.
- * @returns The folder.
+ * Keeps a bundle in a new file, which only root can read. Rejects with a ToolError `SY_UNDO_BUNDLE`.
+ * @param folder - Made when it is missing.
  */
-export async function saveUndoBundle(parent: string, at: Date): Promise<string> {
-  const folder = join(parent, `undo-${at.toISOString().replaceAll(/[:.]/g, '-')}`);
-  await mkdir(folder, { recursive: true, mode: PRIVATE_FOLDER });
-  const lines = [
-    'What kube-proxy had left before switchyard took over and removed it.',
-    '',
-    'To go back, start kube-proxy again: it writes its own rules anew, beside those of switchyard. Once it has (its',
-    '/healthz answers 200), stop switchyard, and remove its rules: switchyard cleanup.',
-    '',
-    'Without kube-proxy, these put back all rules of the moment, those of others included (sets first):',
-  ];
-  for (const { file, command, restore } of PARTS) {
-    const [program, ...args] = command;
-    const text = await run(program, args, { maxBuffer: MAX_BYTES }).then(
-      ({ stdout }) => stdout,
-      () => '',
-    );
-    if (text.trim() === '') continue;
-    await writeFile(join(folder, file), text, { mode: PRIVATE_FILE });
-    lines.push(`  ${restore}`);
+export async function keepBundle(folder: string, bundle: UndoBundle): Promise<StoredBundle> {
+  const path = join(folder, `undo-${bundle.savedAt.replaceAll(/[:.]/g, '-')}.json`);
+  await explained(path, () => mkdir(folder, { recursive: true, mode: PRIVATE_FOLDER }));
+  return replaceBundle({ path, bundle });
+}
+
+/** Puts a bundle in the place of the one in the file: whole, or not at all. Rejects as {@link keepBundle} does. */
+export async function replaceBundle(stored: StoredBundle): Promise<StoredBundle> {
+  const { path, bundle } = stored;
+  await explained(path, async () => {
+    const temporary = `${path}.tmp`;
+    const file = await open(temporary, 'w', PRIVATE_FILE);
+    try {
+      await file.writeFile(`${JSON.stringify(bundle)}\n`);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+  });
+  return stored;
+}
+
+/** The newest bundle that is not undone; `undefined` when there is none. Rejects as {@link keepBundle} does. */
+export async function newestBundle(folder: string): Promise<StoredBundle | undefined> {
+  const names = await explained(folder, () => filesIn(folder));
+  for (const name of names
+    .filter((each) => NAME.test(each))
+    .toSorted()
+    .toReversed()) {
+    const path = join(folder, name);
+    const bundle = await explained(path, async () => parse(await readFile(path, 'utf8')));
+    if (bundle.phase !== 'undone') return { path, bundle };
   }
-  await writeFile(join(folder, 'README'), `${lines.join('\n')}\n`, { mode: PRIVATE_FILE });
-  return folder;
+  return undefined;
+}
+
+async function filesIn(folder: string): Promise<readonly string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+function parse(text: string): UndoBundle {
+  const value: unknown = JSON.parse(text);
+  if (typeof value !== 'object' || value === null || !('version' in value) || value.version !== 1) {
+    throw new Error('it is not of the version that this program writes');
+  }
+  // Only root can have written it, and it was written whole.
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- see above
+  return value as UndoBundle;
+}
+
+async function explained<T>(path: string, act: () => Promise<T>): Promise<T> {
+  try {
+    return await act();
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new ToolError(
+      'SY_UNDO_BUNDLE',
+      `What kube-proxy left cannot be kept in, or read from, ${path}: ${reason}. Repair it, or move it away: ` +
+        'kube-proxy writes its rules anew when it starts, also without it.',
+    );
+  }
 }

@@ -25,3 +25,17 @@ export function loadIptablesMode(variant: Variant): void {
 export function loadNftablesMode(): void {
   for (const family of ['ip', 'ip6']) shell('nft -f -', recorded(`nft-list-${family}.txt`));
 }
+
+/** Loads the sets, rules, link and virtual servers of ipvs mode, both families, for iptables-legacy. */
+export function loadIpvsMode(): void {
+  const sets = recorded('ipvs-ipset.txt');
+  shell('ipset restore', sets);
+  for (const tool of ['iptables', 'ip6tables']) {
+    shell(`${tool}-legacy-restore --noflush`, recorded(`ipvs-${tool}.txt`));
+  }
+  shell('ip link add kube-ipvs0 type dummy');
+  for (const [, address] of sets.matchAll(/^add KUBE-(?:6-)?IPVS-IPS (\S+)$/gm)) {
+    shell(`ip addr add ${address} dev kube-ipvs0`);
+  }
+  shell('ipvsadm -R', recorded('ipvs-ipvsadm.txt'));
+}

@@ -132,7 +132,7 @@ export class RecordedNode extends SwitchNode {
       ...lines
         .filter((line) => !SHARED.test(line) && !OURS.test(line) && !EMPTY.test(line))
         .map((line) => line.replace(/ \[\d+:\d+\]$/, '')),
-      ...table.filter((text) => text !== ''),
+      ...table.filter((text) => text !== '').map(withoutClients),
     ];
   }
 
@@ -148,6 +148,11 @@ export class RecordedNode extends SwitchNode {
       await closed;
     };
   }
+}
+
+/** Clients with affinity come and go. */
+function withoutClients(table: string): string {
+  return table.replaceAll(/(?<=set affinity-[^}]*)\t\telements = \{[^}]*\}\n/g, '');
 }
 
 /** The objects that these rules count in would have to be made before. */

@@ -9,6 +9,9 @@ import { ProxyProcess, sourceProgram } from '../../e2e/lab/proxy-process.ts';
 import type { Lab } from '../../lab/lab.ts';
 import { nodeName } from '../../lab/topology.ts';
 
+/** In user-mode Linux, where one slow processor has other work as well, the program takes many seconds to start. */
+const patienceMs = 60_000;
+
 /** How a command ended. */
 export interface Outcome {
   readonly code: number | null;
@@ -75,7 +78,7 @@ export class SwitchNode implements AsyncDisposable {
       '--v=2',
       ...this.#flags,
     ];
-    const proxy = new ProxyProcess(this.#spawn(args));
+    const proxy = new ProxyProcess(this.#spawn(args), patienceMs);
     this.#proxies.push(proxy);
     await proxy.told(/ agent\] "Serving" /);
     return proxy;
