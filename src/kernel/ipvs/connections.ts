@@ -35,7 +35,8 @@ const addressBytes = new Uint8Array(16);
 
 /**
  * Reads connection after connection of the process's network namespace, in no certain order, never more
- * than a small part of them at once. Those made or ended meanwhile may be in it or not.
+ * than a small part of them at once. Those made or ended meanwhile may be in it or not, and since the kernel finds the
+ * next part by counting from the start (ip_vs_conn_array()), others may be missing or come twice when some go or come.
  * @param file Another file of this format.
  * @throws KernelError UNSUPPORTED: the kernel has no IPVS. MALFORMED: not the format known here.
  */

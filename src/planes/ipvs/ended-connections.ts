@@ -1,11 +1,17 @@
 /**
  * Whether the connections of a real server have ended. IPVS counts a connection as inactive for up to two minutes
- * after its end; only the connection table tells such a one from one that is half open.
+ * after its end; only the connection table tells such a one from one that is half open. A reading of the table may lack
+ * connections, when others go meanwhile: all that IPVS counts must have been seen.
  */
 import type { Clock } from '../../core/clock.ts';
 import { hostPort } from '../../core/ip.ts';
 import type { IpvsConnection } from '../../kernel/ipvs/connections.ts';
-import { type RealAddress, type VirtualName, describeVirtual } from '../../kernel/ipvs/servers.ts';
+import {
+  type RealAddress,
+  type RealServerInfo,
+  type VirtualName,
+  describeVirtual,
+} from '../../kernel/ipvs/servers.ts';
 
 /**
  * States after the end, and the most seconds that such a connection may have left. After both FINs (TIME_WAIT has 120
@@ -23,13 +29,27 @@ const MOST_CONNECTIONS = 50_000;
 /** A look that took so long is not taken again before so many times of it have passed. */
 const PAUSE = 20;
 
+/** A real server without active connections, and how many inactive ones it has. */
+type DrainedServer = RealAddress & Pick<RealServerInfo, 'inactiveConnections'>;
+
+/** Whether the connections of a real server have ended. */
+interface Question {
+  /** Until when they may last, which tells one drain from the next. */
+  readonly until: number;
+  /** How many there are: all of them inactive. */
+  readonly connections: number;
+  /** Those that were seen to have ended. */
+  readonly ended: Set<string>;
+}
+
 /** Looks into the connection table beside other work, and only when somebody has asked. */
 export class EndedConnections {
   readonly #read: () => AsyncIterable<IpvsConnection>;
   readonly #clock: Pick<Clock, 'now'>;
-  /** By {@link keyOf}: until when the connections may last, which tells one drain from the next. */
-  #asked = new Map<string, number>();
-  #ended: ReadonlyMap<string, number> = new Map();
+  /** By {@link keyOf}. */
+  #asked = new Map<string, Question>();
+  /** Answered with yes. */
+  #ended: ReadonlyMap<string, Question> = new Map();
   #isLooking = false;
   #notBefore = -Infinity;
 
@@ -39,14 +59,14 @@ export class EndedConnections {
   }
 
   /**
-   * True when the last look found no connection that is open. Where it was not looked for, that is done with the next
-   * {@link look}.
+   * True when the last look found that all connections have ended. Where it was not looked for, that is done with the
+   * next {@link look}.
    * @param until End of the drain it is about: no other has the same.
    */
-  have(virtual: VirtualName, real: RealAddress, until: number): boolean {
+  have(virtual: VirtualName, real: DrainedServer, until: number): boolean {
     const key = keyOf('mark' in virtual ? ANY : describeVirtual(virtual), real);
-    if (this.#ended.get(key) === until) return true;
-    this.#asked.set(key, until);
+    if (this.#ended.get(key)?.until === until) return true;
+    this.#asked.set(key, { until, connections: real.inactiveConnections, ended: new Set() });
     return false;
   }
 
@@ -59,7 +79,7 @@ export class EndedConnections {
     this.#isLooking = true;
     this.#ended = new Map();
     try {
-      if (await strikeOpen(asked, this.#read())) this.#ended = asked;
+      if (await strikeOpen(asked, this.#read())) this.#ended = answered(asked);
     } catch {
       // Then it takes until the kernel forgets them.
     }
@@ -72,22 +92,30 @@ export class EndedConnections {
 /** Packets with a mark reach any address: of its virtual server's connections, only the real server is known. */
 const ANY = 'any';
 
-/** Leaves those without an open connection. Resolves to whether it saw the whole table. */
+/** Leaves those without an open connection, and notes the others. Resolves to whether it came to the end. */
 async function strikeOpen(
-  asked: Map<string, number>,
+  asked: Map<string, Question>,
   connections: AsyncIterable<IpvsConnection>,
 ): Promise<boolean> {
   let seen = 0;
   for await (const connection of connections) {
     if (++seen > MOST_CONNECTIONS) return false;
-    if (connection.isTemplate || hasEnded(connection)) continue;
+    if (connection.isTemplate) continue;
     const { protocol, virtual, virtualPort, real: address, realPort: port } = connection;
-    const real = { address, port };
-    asked.delete(keyOf(`${protocol} ${hostPort(virtual, virtualPort)}`, real));
-    asked.delete(keyOf(ANY, real));
+    const frontend = `${protocol} ${hostPort(virtual, virtualPort)}`;
+    for (const key of [frontend, ANY].map((each) => keyOf(each, { address, port }))) {
+      if (!hasEnded(connection)) asked.delete(key);
+      // What is read twice counts once.
+      const { client, clientPort } = connection;
+      asked.get(key)?.ended.add(`${hostPort(client, clientPort)} ${frontend}`);
+    }
     if (asked.size === 0) break;
   }
   return true;
+}
+
+function answered(asked: ReadonlyMap<string, Question>): ReadonlyMap<string, Question> {
+  return new Map([...asked].filter(([, { connections, ended }]) => ended.size >= connections));
 }
 
 function hasEnded({ state, expiresSeconds }: IpvsConnection): boolean {

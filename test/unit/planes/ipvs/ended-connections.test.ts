@@ -6,8 +6,8 @@ import { ip } from '../../core/build.ts';
 
 const web = { protocol: 'TCP', address: ip('10.96.0.1'), port: 80 } as const;
 const marked = { mark: 7, family: 'IPv4' } as const;
-const pod = { address: ip('10.0.0.1'), port: 8080 };
-const otherPod = { address: ip('10.0.0.2'), port: 8080 };
+const pod = { address: ip('10.0.0.1'), port: 8080, inactiveConnections: 0 };
+const otherPod = { ...pod, address: ip('10.0.0.2') };
 
 function connection(fields: Partial<IpvsConnection> = {}): IpvsConnection {
   return {
@@ -48,11 +48,20 @@ class Table {
 
   /** Of another drain each time: asks, looks, and asks again. */
   async hasEnded(...connections: readonly Partial<IpvsConnection>[]): Promise<boolean> {
+    return this.haveEnded(0, ...connections);
+  }
+
+  /** The same where IPVS counts so many. */
+  async haveEnded(
+    inactiveConnections: number,
+    ...connections: readonly Partial<IpvsConnection>[]
+  ): Promise<boolean> {
     this.connections = connections.map(connection);
     const until = ++this.drains;
-    this.ended.have(web, pod, until);
+    const real = { ...pod, inactiveConnections };
+    this.ended.have(web, real, until);
     await this.ended.look();
-    return this.ended.have(web, pod, until);
+    return this.ended.have(web, real, until);
   }
 }
 
@@ -67,6 +76,16 @@ test('connections that are over do not count, those that may go on do', async ()
     assert.equal(await table.hasEnded({ state: 'CLOSE' }, { state }), false, state);
   }
   assert.equal(await table.hasEnded({ state: 'NONE', isTemplate: true }), true);
+});
+
+test('all that IPVS counts must have been seen, each once: a reading may lack some, and have others twice', async () => {
+  const table = new Table();
+  const [one, two] = [{ state: 'CLOSE' }, { state: 'CLOSE', clientPort: 40_001 }];
+  assert.equal(await table.haveEnded(2, one, two), true);
+  assert.equal(await table.haveEnded(2, one), false);
+  assert.equal(await table.haveEnded(2, one, one), false);
+  assert.equal(await table.haveEnded(2, one, { ...two, real: otherPod.address }), false);
+  assert.equal(await table.haveEnded(1, one, two), true, 'more than there were when it was asked');
 });
 
 test('connections of others do not count', async () => {
