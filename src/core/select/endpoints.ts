@@ -42,7 +42,7 @@ export function joinEndpoints(
     (a, b) =>
       compare(a.key, b.key) || rank(a.source, b.source) || b.endpoint.weight - a.endpoint.weight,
   );
-  return found.filter(({ key }, index) => key !== found[index - 1]?.key);
+  return those(found, ({ key }, index) => key !== found[index - 1]?.key);
 }
 
 /**
@@ -53,8 +53,8 @@ export function clusterEndpoints(
   candidates: readonly Candidate[],
   view: NodeView,
 ): readonly Candidate[] {
-  const wanted = candidates.filter(hasWeight);
-  const ready = wanted.filter(({ source }) => source.ready);
+  const wanted = those(candidates, hasWeight);
+  const ready = those(wanted, ({ source }) => source.ready);
   return ready.length > 0 ? preferClose(ready, view) : wanted.filter(isFallback);
 }
 
@@ -68,6 +68,14 @@ export function localEndpoints(
   );
   const ready = here.filter(({ source }) => source.ready);
   return ready.length > 0 ? ready : here.filter(isFallback);
+}
+
+/** Those that are so: the list itself where all are, as they mostly are. */
+export function those(
+  candidates: readonly Candidate[],
+  isSo: (candidate: Candidate, index: number) => boolean,
+): readonly Candidate[] {
+  return candidates.every(isSo) ? candidates : candidates.filter(isSo);
 }
 
 /** A weight of 0 keeps new connections away; those that there are go on. */

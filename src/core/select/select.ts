@@ -4,7 +4,7 @@ import type { Family } from '../ip.ts';
 import type { EndpointSlice, Service, ServicePort } from '../model.ts';
 import type { NodeView } from '../node.ts';
 import type { Route, Target } from '../route.ts';
-import { clusterEndpoints, joinEndpoints, localEndpoints } from './endpoints.ts';
+import { clusterEndpoints, joinEndpoints, localEndpoints, those } from './endpoints.ts';
 import type { Candidate } from './endpoints.ts';
 import { addressesByFamily, frontendsOf, isExternallyAccessible } from './frontends.ts';
 import type { ServiceAddresses } from './frontends.ts';
@@ -109,7 +109,7 @@ function buildRoute(
             loadBalancerIPs,
             view.primaryAddresses,
           ),
-    serving: candidates.filter(({ source }) => source.serving).map(({ key }) => key),
+    serving: those(candidates, ({ source }) => source.serving).map(({ key }) => key),
   };
 }
 

@@ -135,7 +135,7 @@ export class Conntrack {
     visit: () => void,
   ): Promise<void> {
     const doing = `listing ${family} UDP conntrack entries`;
-    const dump = (kernelFilter: UdpFilter | undefined): Promise<void> =>
+    const dump = (kernelFilter: UdpFilter | undefined): Promise<boolean> =>
       this.#socket.dumpAsync(
         (sequence) => {
           this.#request.reset();

@@ -4,6 +4,7 @@ import { COMMAND_RECEIVE_BYTES } from '../netlink/command-list.ts';
 import { NETLINK_NETFILTER, NLA_F_NET_BYTEORDER, NLM_F } from '../netlink/constants.ts';
 import { NetlinkSocket } from '../netlink/socket.ts';
 import { NetlinkWriter } from '../netlink/writer.ts';
+import { Listings } from '../netlink/listings.ts';
 import { type IpsetBatch, type IpsetRefusal, NFPROTO_IPV4, formatElement } from './batch.ts';
 import { IPSET_ATTR, IPSET_CMD, IPSET_FLAG_LIST_HEADER, IPSET_PROTOCOL } from './constants.ts';
 import { type IpsetProtocol, readListing, readProtocol } from './read.ts';
@@ -18,26 +19,28 @@ const NO_IPSET =
   'This kernel has no ipset: load the module ip_set, or use a kernel built with CONFIG_IP_SET.';
 
 /**
- * Reads and changes the sets of the network namespace it was opened in. All calls but {@link commit} are
- * synchronous. Needs CAP_NET_ADMIN for everything but {@link open}.
+ * Reads and changes the sets of the network namespace it was opened in. All calls but {@link commit} and
+ * {@link listElements} are synchronous. Needs CAP_NET_ADMIN for everything but {@link open}.
  */
 export class IpsetSocket implements Disposable {
   readonly #socket: NetlinkSocket;
+  readonly #listings: Listings;
   readonly #request = new NetlinkWriter();
 
-  private constructor(socket: NetlinkSocket) {
+  private constructor(socket: NetlinkSocket, listings: Listings) {
     this.#socket = socket;
+    this.#listings = listings;
   }
 
   /** @throws KernelError UNSUPPORTED: the kernel has no netfilter. */
   static open(io: KernelIo): IpsetSocket {
-    return new IpsetSocket(
+    const open = (): NetlinkSocket =>
       NetlinkSocket.open(io, {
         protocol: NETLINK_NETFILTER,
         name: 'ipset',
         receiveBytes: COMMAND_RECEIVE_BYTES,
-      }),
-    );
+      });
+    return new IpsetSocket(open(), new Listings(open));
   }
 
   /**
@@ -106,11 +109,24 @@ export class IpsetSocket implements Disposable {
     return found;
   }
 
-  /** Elements of a set, in no certain order. @throws KernelError NOT_FOUND. */
+  /** Elements of a set, in no certain order. For small sets: see {@link listElements}. @throws KernelError NOT_FOUND. */
   elements(name: string): readonly ElementInfo[] {
     const found: ElementInfo[] = [];
     this.#list(name, 0, nothing, (element) => found.push(element));
     return found;
+  }
+
+  /** The same, while other work has its turn. */
+  listElements(name: string): Promise<readonly ElementInfo[]> {
+    return this.#listings.list<ElementInfo>({
+      doing: describeList(name),
+      write: (request, sequence) => {
+        this.#encodeList(request, sequence, name, 0);
+      },
+      read: (message, found) => {
+        if (message.type === IPSET_CMD.LIST) readListing(message, (element) => found.push(element));
+      },
+    });
   }
 
   /**
@@ -133,6 +149,7 @@ export class IpsetSocket implements Disposable {
   /** Frees the socket. Sets stay. */
   close(): void {
     this.#socket.close();
+    this.#listings.close();
   }
 
   [Symbol.dispose](): void {
@@ -164,13 +181,12 @@ export class IpsetSocket implements Disposable {
     visitElement: (element: ElementInfo) => void,
   ): void {
     this.#socket.dump(
-      (sequence) =>
-        this.#encode(IPSET_CMD.LIST, NLM_F.REQUEST | NLM_F.DUMP, sequence, (request) => {
-          if (name === undefined) request.u8(IPSET_ATTR.PROTOCOL, IPSET_PROTOCOL);
-          else writeSetName(request, name);
-          if (flags !== 0) request.u32be(IPSET_ATTR.FLAGS | NLA_F_NET_BYTEORDER, flags);
-        }),
-      name === undefined ? 'listing ipsets' : `listing ipset ${name}`,
+      (sequence) => {
+        this.#request.reset();
+        this.#encodeList(this.#request, sequence, name, flags);
+        return this.#request.written();
+      },
+      describeList(name),
       (message) => {
         if (message.type !== IPSET_CMD.LIST) return;
         const set = readListing(message, visitElement);
@@ -185,14 +201,40 @@ export class IpsetSocket implements Disposable {
     sequence: number,
     write: (request: NetlinkWriter) => void,
   ): Buffer {
-    const request = this.#request;
-    request.reset();
-    request.begin(command, flags, sequence);
-    request.nfgenmsg(NFPROTO_IPV4, 0);
-    write(request);
-    request.end();
-    return request.written();
+    this.#request.reset();
+    encode(this.#request, command, flags, sequence, write);
+    return this.#request.written();
   }
+
+  #encodeList(
+    request: NetlinkWriter,
+    sequence: number,
+    name: string | undefined,
+    flags: number,
+  ): void {
+    encode(request, IPSET_CMD.LIST, NLM_F.REQUEST | NLM_F.DUMP, sequence, () => {
+      if (name === undefined) request.u8(IPSET_ATTR.PROTOCOL, IPSET_PROTOCOL);
+      else writeSetName(request, name);
+      if (flags !== 0) request.u32be(IPSET_ATTR.FLAGS | NLA_F_NET_BYTEORDER, flags);
+    });
+  }
+}
+
+function encode(
+  request: NetlinkWriter,
+  command: number,
+  flags: number,
+  sequence: number,
+  write: (request: NetlinkWriter) => void,
+): void {
+  request.begin(command, flags, sequence);
+  request.nfgenmsg(NFPROTO_IPV4, 0);
+  write(request);
+  request.end();
+}
+
+function describeList(name: string | undefined): string {
+  return name === undefined ? 'listing ipsets' : `listing ipset ${name}`;
 }
 
 function nothing(): void {

@@ -1,9 +1,9 @@
 /** What is said to ipset (linux/netfilter/ipset/ip_set.h): the attributes of its messages. */
-import { type Address, type Cidr, addressLength, familyOf, packAddress } from '../../core/ip.ts';
+import type { Address, Cidr } from '../../core/ip.ts';
 import type { Protocol } from '../../core/model.ts';
 import { badArgument } from '../errors.ts';
 import { NLA_F_NET_BYTEORDER } from '../netlink/constants.ts';
-import { ADDRESS_FAMILY, IP_PROTOCOL } from '../netlink/inet.ts';
+import { ADDRESS_FAMILY, IP_PROTOCOL, packedAddress } from '../netlink/inet.ts';
 import type { NetlinkWriter } from '../netlink/writer.ts';
 import {
   IPSET_ADT,
@@ -123,9 +123,7 @@ function network(writer: NetlinkWriter, ip: number, cidr: number, net: Cidr): vo
 }
 
 function address(writer: NetlinkWriter, type: number, value: Address): void {
-  const family = familyOf(value);
-  const bytes = new Uint8Array(addressLength(family));
-  packAddress(value, bytes, 0);
-  const version = family === 'IPv4' ? IPSET_IPADDR.IPV4 : IPSET_IPADDR.IPV6;
+  const bytes = packedAddress(value);
+  const version = bytes.length === 4 ? IPSET_IPADDR.IPV4 : IPSET_IPADDR.IPV6;
   writer.nestedBytes(type, version | NLA_F_NET_BYTEORDER, bytes);
 }

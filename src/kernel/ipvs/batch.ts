@@ -1,4 +1,4 @@
-import { hostPort } from '../../core/ip.ts';
+import { familyOf, hostPort } from '../../core/ip.ts';
 import { ERRNO, type KernelError, systemError } from '../errors.ts';
 import { CommandList } from '../netlink/command-list.ts';
 import type { Refusal } from '../netlink/socket.ts';
@@ -10,8 +10,9 @@ import {
   type Scheduling,
   type VirtualName,
   describeVirtual,
+  isSameService,
 } from './servers.ts';
-import { writeReal, writeVirtual } from './write.ts';
+import { overwriteReal, writeReal, writeVirtual } from './write.ts';
 
 /** One command of a batch: what it does, to which virtual server, and to which of its real servers. */
 export interface IpvsCommand {
@@ -37,6 +38,10 @@ export interface IpvsRefusal {
 export class IpvsBatch {
   /** For {@link IpvsSocket}. */
   readonly commands = new CommandList<IpvsCommand>();
+  #pattern: Pattern | undefined;
+  readonly #write = (writer: NetlinkWriter, command: IpvsCommand): void => {
+    this.#pattern = writeCommand(writer, command, this.#pattern);
+  };
 
   /** Number of commands. */
   get length(): number {
@@ -46,6 +51,7 @@ export class IpvsBatch {
   /** Makes it an empty batch. */
   reset(): void {
     this.commands.reset();
+    this.#pattern = undefined;
   }
 
   /** Adds a virtual server; refused (EXISTS) when it is there. */
@@ -89,7 +95,7 @@ export class IpvsBatch {
 
   #add(command: IpvsCommand): void {
     // The socket knows the message type of the family.
-    this.commands.add(command, 0, 0, writeCommand);
+    this.commands.add(command, 0, 0, this.#write);
   }
 }
 
@@ -103,14 +109,48 @@ const NUMBERS = {
   readonly [V in IpvsCommand['verb']]: { readonly virtual: number; readonly real: number };
 };
 
+/** The message of a command about a real server: there are many in a row that differ in address and port only. */
+interface Pattern {
+  readonly command: IpvsCommand;
+  readonly real: RealAddress | RealServer;
+  /** Where it starts behind its header, where the real server starts, and where it ends. */
+  readonly start: number;
+  readonly realAt: number;
+  readonly end: number;
+}
+
+/** Returns what the next command may have a pattern in. */
 function writeCommand(
   writer: NetlinkWriter,
-  { verb, virtual, real, scheduling }: IpvsCommand,
-): void {
+  command: IpvsCommand,
+  pattern: Pattern | undefined,
+): Pattern | undefined {
+  const { verb, virtual, real, scheduling } = command;
+  const start = writer.length;
+  if (real !== undefined && pattern !== undefined && isAlike(command, real, pattern)) {
+    writer.repeat(pattern.start, pattern.end);
+    overwriteReal(writer, start + pattern.realAt - pattern.start, real);
+    return pattern;
+  }
   const numbers = NUMBERS[verb];
   writer.genlmsghdr(real === undefined ? numbers.virtual : numbers.real, IPVS_GENL_VERSION);
   writeVirtual(writer, virtual, scheduling);
-  if (real !== undefined) writeReal(writer, real);
+  if (real === undefined) return pattern;
+  const realAt = writer.length;
+  writeReal(writer, real);
+  return { command, real, start, realAt, end: writer.length };
+}
+
+function isAlike(
+  { verb, virtual }: IpvsCommand,
+  real: RealAddress | RealServer,
+  other: Pattern,
+): boolean {
+  if (virtual !== other.command.virtual || verb !== other.command.verb) return false;
+  if (familyOf(real.address) !== familyOf(other.real.address)) return false;
+  // Those to be deleted have no more than an address.
+  if (!('weight' in real && 'weight' in other.real)) return verb === 'deleting';
+  return isSameService(real, other.real);
 }
 
 const NOT_UNICAST = 'the kernel takes its address for no unicast address (EINVAL)';

@@ -59,13 +59,14 @@ export type Forwarding = 'masquerade' | 'local' | 'tunnel' | 'route' | 'bypass';
 
 /** A real server. */
 export interface RealServer extends RealAddress {
-  readonly forwarding: Forwarding;
   /** 0: no new connections. */
   readonly weight: number;
-  /** With this many connections it gets no more; 0: no limit. */
-  readonly upperThreshold: number;
-  /** It gets connections again when it has fewer than this. */
-  readonly lowerThreshold: number;
+  /** `masquerade` without it. */
+  readonly forwarding?: Forwarding;
+  /** With this many connections it gets no more; 0, or without it: no limit. */
+  readonly upperThreshold?: number;
+  /** It gets connections again when it has fewer than this; 0 without it. */
+  readonly lowerThreshold?: number;
 }
 
 /**
@@ -94,7 +95,7 @@ export interface VirtualServerInfo {
 }
 
 /** A real server as the kernel tells it. */
-export interface RealServerInfo extends RealServer {
+export interface RealServerInfo extends Required<RealServer> {
   readonly activeConnections: number;
   readonly inactiveConnections: number;
   readonly persistentConnections: number;
@@ -115,6 +116,16 @@ export interface IpvsInfo {
   readonly version: string;
   /** Buckets of the connection table: 2 to the power of the module parameter `conn_tab_bits`. */
   readonly connectionTableSize: number;
+}
+
+/** True when two have everything in common but address and port. */
+export function isSameService(one: RealServer, other: RealServer): boolean {
+  return (
+    one.weight === other.weight &&
+    (one.forwarding ?? 'masquerade') === (other.forwarding ?? 'masquerade') &&
+    (one.upperThreshold ?? 0) === (other.upperThreshold ?? 0) &&
+    (one.lowerThreshold ?? 0) === (other.lowerThreshold ?? 0)
+  );
 }
 
 /** `TCP 10.96.0.1:80`, or `firewall mark 7 (IPv4)`. */

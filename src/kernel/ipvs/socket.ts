@@ -6,6 +6,7 @@ import { NETLINK_GENERIC, NLM_F } from '../netlink/constants.ts';
 import { resolveFamily } from '../netlink/generic.ts';
 import { type MessageVisitor, NetlinkSocket } from '../netlink/socket.ts';
 import { NetlinkWriter } from '../netlink/writer.ts';
+import { Listings } from '../netlink/listings.ts';
 import { IPVS_CMD, IPVS_GENL_NAME, IPVS_GENL_VERSION, NO_IPVS } from './constants.ts';
 import { type IpvsBatch, type IpvsRefusal, refusalError } from './batch.ts';
 import { readInfo, readReal, readTimeouts, readVirtual } from './read.ts';
@@ -37,13 +38,11 @@ export interface VirtualServerListing extends VirtualServerInfo {
  */
 export class IpvsSocket implements Disposable {
   readonly #commands: NetlinkSocket;
-  /** Another one, for listings that go on while commands are given. */
-  readonly #listings: NetlinkSocket;
+  readonly #listings: Listings;
   readonly #family: number;
   readonly #request = new NetlinkWriter();
-  #queue: Promise<unknown> = Promise.resolve();
 
-  private constructor(commands: NetlinkSocket, listings: NetlinkSocket, family: number) {
+  private constructor(commands: NetlinkSocket, listings: Listings, family: number) {
     this.#commands = commands;
     this.#listings = listings;
     this.#family = family;
@@ -59,7 +58,8 @@ export class IpvsSocket implements Disposable {
     const commands = NetlinkSocket.open(io, options);
     try {
       const family = resolveFamily(commands, IPVS_GENL_NAME, NO_IPVS);
-      return new IpvsSocket(commands, NetlinkSocket.open(io, options), family);
+      const listings = new Listings(() => NetlinkSocket.open(io, options));
+      return new IpvsSocket(commands, listings, family);
     } catch (error) {
       commands.close();
       throw error;
@@ -150,9 +150,16 @@ export class IpvsSocket implements Disposable {
 
   /** Every virtual server, in no certain order. Changes made meanwhile may be in it or not. */
   virtualServers(): Promise<readonly VirtualServerInfo[]> {
-    const result = this.#queue.then(() => this.#listVirtualServers());
-    this.#queue = result.catch(nothing);
-    return result;
+    return this.#listings.list<VirtualServerInfo>({
+      doing: 'listing virtual servers',
+      write: (request, sequence) => {
+        this.#encode(request, IPVS_CMD.GET_SERVICE, NLM_F.REQUEST | NLM_F.DUMP, sequence, nothing);
+      },
+      read: (message, found) => {
+        const virtual = readVirtual(message);
+        if (virtual !== undefined) found.push(virtual);
+      },
+    });
   }
 
   /** Every virtual server with its real servers. Changes made meanwhile may be in it or not. */
@@ -167,28 +174,11 @@ export class IpvsSocket implements Disposable {
   /** Frees the sockets, after a listing that is under way. Virtual servers stay. */
   close(): void {
     this.#commands.close();
-    this.#queue = this.#queue.finally(() => {
-      this.#listings.close();
-    });
+    this.#listings.close();
   }
 
   [Symbol.dispose](): void {
     this.close();
-  }
-
-  async #listVirtualServers(): Promise<readonly VirtualServerInfo[]> {
-    const found: VirtualServerInfo[] = [];
-    const request = new NetlinkWriter();
-    await this.#listings.dumpAsync(
-      (sequence) =>
-        this.#encode(request, IPVS_CMD.GET_SERVICE, NLM_F.REQUEST | NLM_F.DUMP, sequence, nothing),
-      'listing virtual servers',
-      (message) => {
-        const virtual = readVirtual(message);
-        if (virtual !== undefined) found.push(virtual);
-      },
-    );
-    return found;
   }
 
   #query(

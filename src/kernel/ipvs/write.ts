@@ -1,7 +1,8 @@
 /** What is said to IPVS (linux/ip_vs.h): the attributes of its messages. */
 import { type Address, addressLength, familyOf, packAddress } from '../../core/ip.ts';
 import { badArgument } from '../errors.ts';
-import { ADDRESS_FAMILY, IP_PROTOCOL } from '../netlink/inet.ts';
+import { ATTRIBUTE_HEADER_LENGTH } from '../netlink/constants.ts';
+import { ADDRESS_FAMILY, IP_PROTOCOL, packedAddress } from '../netlink/inet.ts';
 import type { NetlinkWriter } from '../netlink/writer.ts';
 import {
   ADDRESS_BYTES,
@@ -34,6 +35,8 @@ const NAME_MAXLEN = 16;
 const ALL_BITS = 0xffff_ffff;
 /** One for all addresses: there are very many of them, and each is copied at once. */
 const scratch = new Uint8Array(ADDRESS_BYTES);
+/** struct ip_vs_flags: the flags, and which of them count: all. */
+const flagPair = Uint8Array.of(0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff);
 const NO_PERSISTENCE = { seconds: 0, prefix: undefined };
 
 /** The virtual server a message is about; with `scheduling` also what it is to be. */
@@ -74,16 +77,17 @@ function writeScheduling(writer: NetlinkWriter, scheduling: Scheduling, bits: nu
     (schedulerFlags * IP_VS_SVC_F.SCHED1) |
     (scheduling.onePacket ? IP_VS_SVC_F.ONEPACKET : 0) |
     (persistence === undefined ? 0 : IP_VS_SVC_F.PERSISTENT);
-  // struct ip_vs_flags: the flags, and which of them count.
-  const pair = new Uint8Array(8);
-  pair[0] = flags;
-  pair.fill(0xff, 4);
-  writer.bytes(IPVS_SVC_ATTR.FLAGS, pair);
+  flagPair[0] = flags;
+  writer.bytes(IPVS_SVC_ATTR.FLAGS, flagPair);
   writer.u32(IPVS_SVC_ATTR.TIMEOUT, seconds);
   // IPv4: a mask in network order; IPv6: its number of bits.
   if (bits === 32) writer.u32be(IPVS_SVC_ATTR.NETMASK, (ALL_BITS << (32 - prefix)) >>> 0);
   else writer.u32(IPVS_SVC_ATTR.NETMASK, prefix);
 }
+
+/** Behind three headers and the family, and behind the address and another header. */
+const REAL_ADDRESS_AT = 4 * ATTRIBUTE_HEADER_LENGTH;
+const REAL_PORT_AT = REAL_ADDRESS_AT + ADDRESS_BYTES + ATTRIBUTE_HEADER_LENGTH;
 
 /** The real server a message is about; with the rest of its properties also what it is to be. */
 export function writeReal(writer: NetlinkWriter, real: RealAddress | RealServer): void {
@@ -92,12 +96,18 @@ export function writeReal(writer: NetlinkWriter, real: RealAddress | RealServer)
   writer.bytes(IPVS_DEST_ATTR.ADDR, addressBytes(real.address));
   writer.u16be(IPVS_DEST_ATTR.PORT, real.port);
   if ('weight' in real) {
-    writer.u32(IPVS_DEST_ATTR.FWD_METHOD, FORWARDING.indexOf(real.forwarding));
+    writer.u32(IPVS_DEST_ATTR.FWD_METHOD, FORWARDING.indexOf(real.forwarding ?? 'masquerade'));
     writer.u32(IPVS_DEST_ATTR.WEIGHT, real.weight);
-    writer.u32(IPVS_DEST_ATTR.U_THRESH, real.upperThreshold);
-    writer.u32(IPVS_DEST_ATTR.L_THRESH, real.lowerThreshold);
+    writer.u32(IPVS_DEST_ATTR.U_THRESH, real.upperThreshold ?? 0);
+    writer.u32(IPVS_DEST_ATTR.L_THRESH, real.lowerThreshold ?? 0);
   }
   writer.endNested(nested);
+}
+
+/** Puts address and port of a real server, of the same family, in the place of what {@link writeReal} wrote at `at`. */
+export function overwriteReal(writer: NetlinkWriter, at: number, real: RealAddress): void {
+  writer.overwrite(at + REAL_ADDRESS_AT, packedAddress(real.address));
+  writer.overwriteU16be(at + REAL_PORT_AT, real.port);
 }
 
 /** Timeouts to set; those left out stay. */

@@ -3,8 +3,10 @@ import { NLM_F } from './constants.ts';
 import type { NetlinkSocket, Refusal } from './socket.ts';
 import { NetlinkWriter } from './writer.ts';
 
-/** Messages that go to the kernel at once: at most a few ms, 1 ms for most. */
+/** Messages that go to the kernel at once: 1 ms for most. */
 const MESSAGES_AT_ONCE = 64;
+/** A part that takes longer is followed by one half its size: some commands cost the kernel tens of milliseconds. */
+const SLOW_MS = 50;
 /** Room for the answers, should the kernel refuse every message of a part. */
 export const COMMAND_RECEIVE_BYTES = 1 << 20;
 
@@ -64,6 +66,7 @@ export class CommandList<C> {
    * Sends the commands in their order, in parts between which other work gets its turn. The list must not
    * change meanwhile, and stays as it is.
    * @param type Of all messages, where it was not known when they were added.
+   * @param now Milliseconds, on any clock.
    * @returns The commands that were refused.
    * @throws KernelError when the socket fails; some commands may then have taken effect.
    */
@@ -71,17 +74,23 @@ export class CommandList<C> {
     socket: NetlinkSocket,
     doing: string,
     type?: number,
+    now = (): number => performance.now(),
   ): Promise<readonly RefusedCommand<C>[]> {
     const refused: RefusedCommand<C>[] = [];
-    for (let from = 0; from < this.length; from += MESSAGES_AT_ONCE) {
+    let atOnce = MESSAGES_AT_ONCE;
+    let to = 0;
+    for (let from = 0; from < this.length; from = to) {
       if (from > 0) await setImmediate();
-      const to = Math.min(from + MESSAGES_AT_ONCE, this.length);
+      to = Math.min(from + atOnce, this.length);
+      const started = now();
       const first = socket.sequences(to - from);
       const bytes = this.#encode(from, to, first, type);
       for (const refusal of socket.exchange(bytes, first, first + to - from - 1, doing)) {
         const command = this.#commands[from + refusal.sequence - first];
         if (command !== undefined) refused.push({ command, refusal });
       }
+      const factor = now() - started > SLOW_MS ? 0.5 : 2;
+      atOnce = Math.min(Math.max(1, Math.floor(atOnce * factor)), MESSAGES_AT_ONCE);
     }
     return refused;
   }

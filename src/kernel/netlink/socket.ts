@@ -244,14 +244,14 @@ export class NetlinkSocket {
   }
 
   /**
-   * Like {@link dump} on another thread, visiting while the answer arrives. For subsystems that do not
-   * number their states: a disturbed listing is not noticed. The bytes visited are valid during the call.
+   * Like {@link dump} on another thread, visiting while the answer arrives. The bytes visited are valid during the call.
+   * @returns False when changes disturbed it. Subsystems that do not number their states do not notice.
    */
   async dumpAsync(
     request: (sequence: number) => Uint8Array,
     doing: string,
     visit: MessageVisitor,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const sequence = this.sequences(1);
     // The kernel makes the first part of the answer while it takes the request.
     const sent = await this.#io.writeAsync(this.#descriptor(doing), request(sequence));
@@ -262,6 +262,7 @@ export class NetlinkSocket {
       if (datagram === undefined) throw noAnswer(doing);
       if (scanDump(datagram, sequence, doing, state)) visitDump(datagram, sequence, visit);
     }
+    return !state.interrupted;
   }
 
   /** Frees the descriptor. No read may be under way. Closing twice does no harm. */

@@ -105,6 +105,23 @@ export class NetlinkWriter {
     this.#copy(value);
   }
 
+  /** Writes again what was written from `start` to `end`: that costs less than to make it. */
+  repeat(start: number, end: number): void {
+    this.#reserve(end - start);
+    this.#bytes.copyWithin(this.#length, start, end);
+    this.#length += end - start;
+  }
+
+  /** Puts bytes in the place of those written at an offset. */
+  overwrite(at: number, value: Uint8Array): void {
+    for (let index = 0; index < value.length; index++) this.#bytes[at + index] = value[index] ?? 0;
+  }
+
+  /** Puts a number in the place of the one written at an offset. */
+  overwriteU16be(at: number, value: number): void {
+    this.#view.setUint16(at, unsigned(value, 0xffff));
+  }
+
   u8(type: number, value: number): void {
     this.#reserve(8);
     this.#header(type, 5);

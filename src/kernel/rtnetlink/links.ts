@@ -3,6 +3,7 @@ import { ERRNO, type KernelError, isKernelError, systemError } from '../errors.t
 import type { KernelIo } from '../io.ts';
 import { COMMAND_RECEIVE_BYTES, CommandList } from '../netlink/command-list.ts';
 import { NETLINK_ROUTE, NLM_F } from '../netlink/constants.ts';
+import { type Listing, Listings } from '../netlink/listings.ts';
 import { NetlinkSocket } from '../netlink/socket.ts';
 import { NetlinkWriter } from '../netlink/writer.ts';
 import { RTM } from './constants.ts';
@@ -91,25 +92,27 @@ export class LinkBatch {
 
 /**
  * Makes and deletes dummy links in the network namespace it was opened in, and changes the addresses and
- * local routes of links. All calls but {@link commit} are synchronous. Needs CAP_NET_ADMIN to change.
+ * local routes of links. Calls that return no promise are synchronous. Needs CAP_NET_ADMIN to change.
  */
 export class LinkSocket implements Disposable {
   readonly #socket: NetlinkSocket;
+  readonly #listings: Listings;
   readonly #request = new NetlinkWriter();
 
-  private constructor(socket: NetlinkSocket) {
+  private constructor(socket: NetlinkSocket, listings: Listings) {
     this.#socket = socket;
+    this.#listings = listings;
   }
 
   static open(io: KernelIo): LinkSocket {
-    return new LinkSocket(
+    const open = (): NetlinkSocket =>
       NetlinkSocket.open(io, {
         protocol: NETLINK_ROUTE,
         name: 'rtnetlink',
         receiveBytes: COMMAND_RECEIVE_BYTES,
         filtersListings: true,
-      }),
-    );
+      });
+    return new LinkSocket(open(), new Listings(open));
   }
 
   /** The link of this name; `undefined` when there is none. */
@@ -162,52 +165,33 @@ export class LinkSocket implements Disposable {
 
   /** Addresses of a link. */
   addresses(link: Link): readonly InterfaceAddress[] {
-    const found: InterfaceAddress[] = [];
-    this.#socket.dump(
-      (sequence) => {
-        this.#request.reset();
-        writeList(this.#request, 'addresses', sequence, link.index);
-        return this.#request.written();
-      },
-      `listing addresses of link ${link.name}`,
-      (message) => {
-        if (message.type !== RTM.NEWADDR) return;
-        const address = readAddress(message, () => link.name);
-        // Kernels before 4.20 tell those of every link.
-        if (address?.interfaceIndex === link.index) found.push(address);
-      },
-    );
-    return found;
+    return this.#listNow(addressesOf(link));
+  }
+
+  /** The same, while other work has its turn. */
+  listAddresses(link: Link): Promise<readonly InterfaceAddress[]> {
+    return this.#listings.list(addressesOf(link));
   }
 
   /** Local routes of a link, of both families; those that the kernel made for its addresses as well. */
   localRoutes(link: Link): readonly LocalRoute[] {
-    const found: LocalRoute[] = [];
-    for (const family of ['IPv4', 'IPv6'] as const) {
+    return FAMILIES.flatMap((family) => {
       try {
-        this.#listLocalRoutes(link, family, found);
+        return this.#listNow(localRoutesOf(link, family));
       } catch (error) {
-        // The table comes with the first local route: where no link was ever up there is none.
-        if (!isKernelError(error, 'SY_KERNEL_NOT_FOUND')) throw error;
+        return noTable(error);
       }
-    }
-    return found;
+    });
   }
 
-  #listLocalRoutes(link: Link, family: Family, found: LocalRoute[]): void {
-    this.#socket.dump(
-      (sequence) => {
-        this.#request.reset();
-        writeLocalRouteList(this.#request, sequence, family, link.index);
-        return this.#request.written();
-      },
-      `listing ${family} local routes of link ${link.name}`,
-      (message) => {
-        if (message.type !== RTM.NEWROUTE) return;
-        const route = readLocalRoute(message);
-        if (route?.link === link.index) found.push(route);
-      },
+  /** The same, while other work has its turn. */
+  async listLocalRoutes(link: Link): Promise<readonly LocalRoute[]> {
+    const [routes4, routes6] = await Promise.all(
+      FAMILIES.map(async (family) =>
+        this.#listings.list(localRoutesOf(link, family)).catch(noTable),
+      ),
     );
+    return [...(routes4 ?? []), ...(routes6 ?? [])];
   }
 
   /**
@@ -234,10 +218,27 @@ export class LinkSocket implements Disposable {
   /** Frees the socket. Links, addresses and routes stay. */
   close(): void {
     this.#socket.close();
+    this.#listings.close();
   }
 
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  #listNow<T>({ doing, write, read }: Listing<T>): readonly T[] {
+    const found: T[] = [];
+    this.#socket.dump(
+      (sequence) => {
+        this.#request.reset();
+        write(this.#request, sequence);
+        return this.#request.written();
+      },
+      doing,
+      (message) => {
+        read(message, found);
+      },
+    );
+    return found;
   }
 
   #order(
@@ -263,6 +264,43 @@ export class LinkSocket implements Disposable {
     this.#request.end();
     return this.#request.written();
   }
+}
+
+const FAMILIES: readonly Family[] = ['IPv4', 'IPv6'];
+
+function addressesOf({ index, name }: Link): Listing<InterfaceAddress> {
+  return {
+    doing: `listing addresses of link ${name}`,
+    write: (request, sequence) => {
+      writeList(request, 'addresses', sequence, index);
+    },
+    read: (message, found) => {
+      if (message.type !== RTM.NEWADDR) return;
+      const address = readAddress(message, () => name);
+      // Kernels before 4.20 tell those of every link.
+      if (address?.interfaceIndex === index) found.push(address);
+    },
+  };
+}
+
+function localRoutesOf({ index, name }: Link, family: Family): Listing<LocalRoute> {
+  return {
+    doing: `listing ${family} local routes of link ${name}`,
+    write: (request, sequence) => {
+      writeLocalRouteList(request, sequence, family, index);
+    },
+    read: (message, found) => {
+      if (message.type !== RTM.NEWROUTE) return;
+      const route = readLocalRoute(message);
+      if (route?.link === index) found.push(route);
+    },
+  };
+}
+
+/** The table comes with the first local route: where no link was ever up there is none. */
+function noTable(error: unknown): readonly never[] {
+  if (!isKernelError(error, 'SY_KERNEL_NOT_FOUND')) throw error;
+  return [];
 }
 
 const NO_DUMMY =

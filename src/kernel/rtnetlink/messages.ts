@@ -1,14 +1,8 @@
 /** Addresses and links: reading, asking for and changing them (linux/rtnetlink.h). */
-import {
-  type Address,
-  addressLength,
-  familyOf,
-  packAddress,
-  unpackAddress,
-} from '../../core/ip.ts';
+import { type Address, addressLength, familyOf, unpackAddress } from '../../core/ip.ts';
 import { badArgument, malformed } from '../errors.ts';
 import { NLM_F } from '../netlink/constants.ts';
-import { ADDRESS_FAMILY } from '../netlink/inet.ts';
+import { ADDRESS_FAMILY, packedAddress } from '../netlink/inet.ts';
 import { AttributeCursor, type MessageCursor } from '../netlink/reader.ts';
 import type { NetlinkWriter } from '../netlink/writer.ts';
 import {
@@ -149,8 +143,7 @@ export function writeLinkUp(writer: NetlinkWriter, index: number): void {
 /** Payload with a single address of a link. */
 export function writeLinkAddress(writer: NetlinkWriter, link: number, address: Address): void {
   const family = familyOf(address);
-  const bytes = new Uint8Array(addressLength(family));
-  packAddress(address, bytes, 0);
+  const bytes = packedAddress(address);
   writer.raw(addressHeader(ADDRESS_FAMILY[family], bytes.length * 8, link));
   writer.bytes(IFA.LOCAL, bytes);
   writer.bytes(IFA.ADDRESS, bytes);

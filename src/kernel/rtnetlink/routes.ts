@@ -1,14 +1,8 @@
 /** Local routes: destinations that this host takes for its own (linux/rtnetlink.h). */
-import {
-  type Cidr,
-  type Family,
-  addressLength,
-  packAddress,
-  unpackAddress,
-} from '../../core/ip.ts';
+import { type Cidr, type Family, addressLength, unpackAddress } from '../../core/ip.ts';
 import { malformed } from '../errors.ts';
 import { NLM_F } from '../netlink/constants.ts';
-import { ADDRESS_FAMILY, familyOfNumber } from '../netlink/inet.ts';
+import { ADDRESS_FAMILY, familyOfNumber, packedAddress } from '../netlink/inet.ts';
 import { AttributeCursor, type MessageCursor } from '../netlink/reader.ts';
 import type { NetlinkWriter } from '../netlink/writer.ts';
 import {
@@ -33,12 +27,10 @@ export interface LocalRoute {
 /** Payload of a local route to make or to delete: `ip route … local DESTINATION dev LINK proto static`. */
 export function writeLocalRoute(writer: NetlinkWriter, link: number, destination: Cidr): void {
   const { family, address, prefix } = destination;
-  const bytes = new Uint8Array(addressLength(family));
-  packAddress(address, bytes, 0);
   // IPv6 routes have no scope.
   const scope = family === 'IPv4' ? RT_SCOPE_HOST : 0;
   writer.raw(header(family, prefix, RTPROT_STATIC, scope));
-  writer.bytes(RTA.DST, bytes);
+  writer.bytes(RTA.DST, packedAddress(address));
   writer.u32(RTA.OIF, link);
 }
 

@@ -3,7 +3,7 @@
  * before what lets packets reach it; what takes connections away last. A virtual server is in our sets before it
  * is made and until it is gone, so that it is known as ours whenever this process ends.
  */
-import { type Address, type Family, familyOf } from '../../core/ip.ts';
+import { type Address, familyOf } from '../../core/ip.ts';
 import type { KernelError } from '../../kernel/errors.ts';
 import { IpsetBatch } from '../../kernel/ipset/socket.ts';
 import { describeVirtual } from '../../kernel/ipvs/servers.ts';
@@ -11,12 +11,11 @@ import { IpvsBatch } from '../../kernel/ipvs/socket.ts';
 import { LinkBatch } from '../../kernel/rtnetlink/links.ts';
 import type { Link } from '../../kernel/rtnetlink/socket.ts';
 import type { Sockets } from './machine.ts';
-import type { MirrorChanges } from './mirror.ts';
 import type { BoundAddress } from './read.ts';
 import type { ReportBuilder } from '../report.ts';
 import { type SetEntry, type SetRole, setDefinition } from './schema.ts';
 
-/** What is to be written, by subsystem. Empty again after {@link commitChanges}. */
+/** What is to be written, by subsystem. */
 export class ChangeBatches {
   readonly serversFresh = new IpvsBatch();
   readonly serversFirst = new IpvsBatch();
@@ -27,24 +26,32 @@ export class ChangeBatches {
   readonly linksFirst = new LinkBatch();
   readonly linksLast = new LinkBatch();
 
-  /** Adds changes of the sets of a family. */
-  addEntries(family: Family, { added, deleted }: MirrorChanges<SetEntry>): void {
-    for (const { role, element } of added) {
-      this.setsFirst.add(setDefinition(family, role), element);
-    }
-    for (const { role, element } of deleted) {
-      const batch = OWNERSHIP.has(role) ? this.setsLast : this.setsMiddle;
-      batch.delete(setDefinition(family, role), element);
+  /** Has elements added to our sets. */
+  addEntries(entries: readonly SetEntry[]): void {
+    for (const { role, element } of entries) {
+      this.setsFirst.add(setDefinition(familyOf(element.ip), role), element);
     }
   }
 
-  /** Adds changes of the addresses of the link. */
-  addAddresses(link: Link, { added, deleted }: MirrorChanges<BoundAddress>): void {
-    for (const { address, by } of added) {
+  /** Has elements deleted from our sets. */
+  deleteEntries(entries: readonly SetEntry[]): void {
+    for (const { role, element } of entries) {
+      const batch = OWNERSHIP.has(role) ? this.setsLast : this.setsMiddle;
+      batch.delete(setDefinition(familyOf(element.ip), role), element);
+    }
+  }
+
+  /** Has addresses bound to the link. */
+  addAddresses(link: Link, addresses: readonly BoundAddress[]): void {
+    for (const { address, by } of addresses) {
       if (by === 'route') this.linksFirst.addLocalRoute(link, single(address));
       else this.linksFirst.addAddress(link, address);
     }
-    for (const { address, by } of deleted) {
+  }
+
+  /** Has addresses taken from the link. */
+  deleteAddresses(link: Link, addresses: readonly BoundAddress[]): void {
+    for (const { address, by } of addresses) {
       if (by === 'route') this.linksLast.deleteLocalRoute(link, single(address));
       else this.linksLast.deleteAddress(link, address);
     }
@@ -65,7 +72,7 @@ export class ChangeBatches {
 
 /** What the kernel refused. */
 export interface Refusals {
-  /** Virtual servers that others have. If there are any, what comes after them was not written. */
+  /** Virtual servers that others have. If there are any, nothing more may be written. */
   readonly foreign: readonly string[];
   readonly errors: readonly KernelError[];
 }
@@ -73,49 +80,69 @@ export interface Refusals {
 /** Sets that say which virtual servers are ours. */
 const OWNERSHIP: ReadonlySet<SetRole> = new Set(['frontends', 'draining']);
 
-/**
- * Writes the batches and empties them, also when a socket fails.
- */
-export async function commitChanges(
-  { ipvs, ipset, links }: Sockets,
-  batches: ChangeBatches,
-  report: ReportBuilder,
-): Promise<Refusals> {
-  const foreign: string[] = [];
-  const errors: KernelError[] = [];
-  const sets = async (batch: IpsetBatch): Promise<void> => {
-    if (batch.length === 0) return;
-    const refused = await report.write(batch.length, () => ipset.commit(batch));
-    errors.push(...refused.map(({ error }) => error));
-  };
-  const servers = async (batch: IpvsBatch): Promise<void> => {
-    if (batch.length === 0) return;
-    for (const { command, error } of await report.write(batch.length, () => ipvs.commit(batch))) {
-      const isAdded = command.verb === 'adding' && command.real === undefined;
-      if (isAdded && error.code === 'SY_KERNEL_EXISTS')
-        foreign.push(describeVirtual(command.virtual));
-      else errors.push(error);
-    }
-  };
-  const addresses = async (batch: LinkBatch): Promise<void> => {
-    if (batch.length === 0) return;
-    const refused = await report.write(batch.length, () => links.commit(batch));
-    errors.push(...refused.map(({ error }) => error));
-  };
-  try {
-    await sets(batches.setsFirst);
-    await servers(batches.serversFresh);
-    if (foreign.length > 0) return { foreign, errors };
-    await servers(batches.serversFirst);
-    await sets(batches.setsMiddle);
-    await addresses(batches.linksFirst);
-    await servers(batches.serversLast);
-    await sets(batches.setsLast);
-    await addresses(batches.linksLast);
-  } finally {
-    batches.reset();
+/** Writes batches and empties them. To be used for one round of changes. */
+export class ChangeWriter implements Refusals {
+  readonly foreign: string[] = [];
+  readonly errors: KernelError[] = [];
+  readonly #sockets: Sockets;
+  readonly #batches: ChangeBatches;
+  readonly #report: ReportBuilder;
+
+  constructor(sockets: Sockets, batches: ChangeBatches, report: ReportBuilder) {
+    this.#sockets = sockets;
+    this.#batches = batches;
+    this.#report = report;
   }
-  return { foreign, errors };
+
+  /** Writes what new servers need, and these. Resolves to false when others have one of them. */
+  async writeFirst(): Promise<boolean> {
+    const { setsFirst, serversFresh, serversFirst } = this.#batches;
+    await this.#sets(setsFirst);
+    await this.#servers(serversFresh);
+    if (this.foreign.length > 0) return false;
+    await this.#servers(serversFirst);
+    return true;
+  }
+
+  /** Writes all that is left, unless others have what is ours. */
+  async writeAll(): Promise<void> {
+    if (this.foreign.length > 0 || !(await this.writeFirst())) return;
+    const { setsMiddle, linksFirst, serversLast, setsLast, linksLast } = this.#batches;
+    await this.#sets(setsMiddle);
+    await this.#addresses(linksFirst);
+    await this.#servers(serversLast);
+    await this.#sets(setsLast);
+    await this.#addresses(linksLast);
+  }
+
+  async #sets(batch: IpsetBatch): Promise<void> {
+    if (batch.length === 0) return;
+    const { ipset } = this.#sockets;
+    const refused = await this.#report.write(batch.length, () => ipset.commit(batch));
+    this.errors.push(...refused.map(({ error }) => error));
+    batch.reset();
+  }
+
+  async #servers(batch: IpvsBatch): Promise<void> {
+    if (batch.length === 0) return;
+    const { ipvs } = this.#sockets;
+    const refused = await this.#report.write(batch.length, () => ipvs.commit(batch));
+    for (const { command, error } of refused) {
+      const isAdded = command.verb === 'adding' && command.real === undefined;
+      if (isAdded && error.code === 'SY_KERNEL_EXISTS') {
+        this.foreign.push(describeVirtual(command.virtual));
+      } else this.errors.push(error);
+    }
+    batch.reset();
+  }
+
+  async #addresses(batch: LinkBatch): Promise<void> {
+    if (batch.length === 0) return;
+    const { links } = this.#sockets;
+    const refused = await this.#report.write(batch.length, () => links.commit(batch));
+    this.errors.push(...refused.map(({ error }) => error));
+    batch.reset();
+  }
 }
 
 function single(address: Address) {

@@ -82,6 +82,7 @@ export class TrafficCounters {
   }
 
   #join(route: Route): void {
+    if (!this.isCounting) return;
     const port = portOf(route);
     const routes = this.#ports.get(port) ?? new Set();
     this.#ports.set(port, routes.add(route.key));

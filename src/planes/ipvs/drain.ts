@@ -11,8 +11,8 @@ import { type Machine, Sockets, thisMachine } from './machine.ts';
 import { Marks } from './marks.ts';
 import type { IpvsOptions } from './options.ts';
 import { openIpvsPlane } from './plane.ts';
-import { namedServers, readEntries, setNames } from './read.ts';
-import { SET_ROLES, setName } from './schema.ts';
+import { listEntries, namedServers, setNames } from './read.ts';
+import { SET_ROLES, type SetEntry, setName } from './schema.ts';
 
 const FAMILIES: readonly Family[] = ['IPv4', 'IPv6'];
 /** Virtual servers whose real servers are listed before other work gets its turn. */
@@ -102,7 +102,9 @@ class IpvsDrain implements Drain {
   async #serversLeft(): Promise<readonly VirtualName[]> {
     const { ipset, ipvs } = this.#sockets;
     const present = setNames(ipset);
-    const named = namedServers(FAMILIES.flatMap((family) => readEntries(ipset, family, present)));
+    const entries: SetEntry[] = [];
+    for (const family of FAMILIES) entries.push(...(await listEntries(ipset, family, present)));
+    const named = namedServers(entries);
     const servers = await ipvs.virtualServers();
     return servers
       .map(({ name }) => name)

@@ -5,7 +5,7 @@ import { type VirtualName, describeVirtual } from '../../kernel/ipvs/servers.ts'
 import type { ProgrammedFrontend } from '../plane.ts';
 import type { Sockets } from './machine.ts';
 import { FOREIGN } from './plan.ts';
-import { readEntries, setNames } from './read.ts';
+import { listEntries, setNames } from './read.ts';
 import type { SetEntry, SetRole } from './schema.ts';
 
 const FAMILIES: readonly Family[] = ['IPv4', 'IPv6'];
@@ -30,7 +30,7 @@ export async function inspectServers({
       .toSorted();
   const frontends: ProgrammedFrontend[] = [];
   for (const family of FAMILIES) {
-    const found = byFrontend(readEntries(ipset, family, names));
+    const found = byFrontend(await listEntries(ipset, family, names));
     for (const [key, roles] of found) {
       const [frontend] = roles.get('frontends') ?? [];
       if (frontend === undefined || !('port' in frontend)) continue;

@@ -3,23 +3,15 @@
  * as long as one does.
  */
 
-interface Wanted<T> {
-  readonly value: T;
-  readonly count: number;
-}
-
-/** What one {@link Mirror.settle} has to write. */
-export interface MirrorChanges<T> {
-  /** Things to add, or to add again because they are there in another state. */
-  readonly added: readonly T[];
-  readonly deleted: readonly T[];
-}
-
 /** Follows things by key. Costs depend on what changes, not on how much there is. */
 export class Mirror<T> {
-  readonly #wanted = new Map<string, Wanted<T>>();
+  readonly #wanted = new Map<string, T>();
+  /** How many want it, of things that more than one does. */
+  readonly #shared = new Map<string, number>();
   readonly #held = new Map<string, T>();
+  /** Things that may have to be added, and those that may have to be deleted. */
   readonly #touched = new Set<string>();
+  readonly #unwanted = new Set<string>();
   readonly #isSame: (one: T, other: T) => boolean;
 
   /** @param isSame Whether two things of one key are in the same state. */
@@ -29,20 +21,23 @@ export class Mirror<T> {
 
   /** Somebody (more) wants it. The state wanted last counts. */
   retain(key: string, value: T): void {
-    this.#wanted.set(key, { value, count: (this.#wanted.get(key)?.count ?? 0) + 1 });
+    if (this.#wanted.has(key)) this.#shared.set(key, (this.#shared.get(key) ?? 1) + 1);
+    this.#wanted.set(key, value);
     this.#touched.add(key);
   }
 
   /** One of those who wanted it does no more. */
   release(key: string): void {
-    const wanted = this.#wanted.get(key);
-    if (wanted === undefined) return;
-    if (wanted.count > 1) this.#wanted.set(key, { ...wanted, count: wanted.count - 1 });
-    else this.#wanted.delete(key);
-    this.#touched.add(key);
+    if (!this.#wanted.has(key)) return;
+    const left = (this.#shared.get(key) ?? 1) - 1;
+    if (left > 1) this.#shared.set(key, left);
+    else this.#shared.delete(key);
+    if (left > 0) return;
+    this.#wanted.delete(key);
+    this.#unwanted.add(key);
   }
 
-  /** True when it was there after the last {@link settle}, or was found there since. */
+  /** True when it was there after all was added and deleted, or was found there since. */
   holds(key: string): boolean {
     return this.#held.has(key);
   }
@@ -57,9 +52,14 @@ export class Mirror<T> {
     return this.#held.size;
   }
 
-  /** True when {@link settle} has nothing to do. */
-  get isSettled(): boolean {
+  /** True when nothing is left to add. */
+  get isComplete(): boolean {
     return this.#touched.size === 0;
+  }
+
+  /** True when nothing is left to delete. */
+  get isClean(): boolean {
+    return this.#unwanted.size === 0;
   }
 
   /** Takes what the kernel has for what is there, in place of what was known. */
@@ -67,31 +67,47 @@ export class Mirror<T> {
     this.#held.clear();
     for (const [key, value] of found) {
       this.#held.set(key, value);
-      this.#touched.add(key);
+      if (!this.#wanted.has(key)) this.#unwanted.add(key);
     }
     for (const key of this.#wanted.keys()) this.#touched.add(key);
   }
 
   /**
-   * What must be written so that what is wanted is there; taken for written.
+   * Things to add, or to add again because they are there in another state; taken for added.
    * @param most Things to look at now; the others come with the next call.
    */
-  settle(most: number): MirrorChanges<T> {
+  additions(most: number): readonly T[] {
     const added: T[] = [];
-    const deleted: T[] = [];
-    for (const key of this.#touched.values().take(most)) {
-      this.#touched.delete(key);
-      const wanted = this.#wanted.get(key)?.value;
+    for (const key of taken(this.#touched, most)) {
+      const wanted = this.#wanted.get(key);
+      if (wanted === undefined) continue;
       const held = this.#held.get(key);
-      if (wanted === undefined) {
-        if (held === undefined) continue;
-        deleted.push(held);
-        this.#held.delete(key);
-      } else if (held === undefined || !this.#isSame(held, wanted)) {
-        added.push(wanted);
-        this.#held.set(key, wanted);
-      }
+      if (held !== undefined && this.#isSame(held, wanted)) continue;
+      this.#held.set(key, wanted);
+      added.push(wanted);
     }
-    return { added, deleted };
+    return added;
   }
+
+  /** Things to delete, as {@link additions}. To be asked when it is known that nobody comes to want them. */
+  deletions(most: number): readonly T[] {
+    const deleted: T[] = [];
+    for (const key of taken(this.#unwanted, most)) {
+      const held = this.#held.get(key);
+      if (held === undefined || this.#wanted.has(key)) continue;
+      this.#held.delete(key);
+      deleted.push(held);
+    }
+    return deleted;
+  }
+}
+
+function taken(keys: Set<string>, most: number): readonly string[] {
+  const first: string[] = [];
+  for (const key of keys) {
+    if (first.length === most) break;
+    first.push(key);
+    keys.delete(key);
+  }
+  return first;
 }

@@ -43,7 +43,7 @@ export class Patrol {
     const sizes = new Map(ipset.sets().map(({ name, elementCount }) => [name, elementCount]));
     for (const [name, size] of state.setSizes()) if (sizes.get(name) !== size) return true;
     const isBindingDue = this.#turn === 0 || this.#haveAddressesChanged(links, link);
-    if (isBindingDue && !state.isBound(links, link)) return true;
+    if (isBindingDue && !(await state.isBound(links, link))) return true;
     if (this.#turn === 0 && !(await areInForce(rules))) return true;
     for (const [index, name] of state.servers.nextHeld(TURNS, MOST_SERVERS).entries()) {
       if (index > 0 && index % AT_ONCE === 0) await setImmediate();

@@ -1,7 +1,7 @@
 /** What a Route needs in the kernel: virtual servers, elements of sets, and addresses of the node's own. */
 import { type Address, type Cidr, hostPort, parseAddress } from '../../core/ip.ts';
 import type { Endpoint, Frontend, Route, Target } from '../../core/route.ts';
-import type { RealServer, VirtualName } from '../../kernel/ipvs/servers.ts';
+import type { VirtualName } from '../../kernel/ipvs/servers.ts';
 import { describeVirtual } from '../../kernel/ipvs/servers.ts';
 import type { Notice } from '../plane.ts';
 import type { SetEntry } from './schema.ts';
@@ -33,8 +33,8 @@ export interface PlanContext {
   readonly has: HasScheduler;
   /** True for addresses that this node has anyway. */
   readonly isNodeAddress: (address: Address) => boolean;
-  /** True when somebody else has a virtual server there, by {@link describeVirtual}. */
-  readonly isForeign: (key: string) => boolean;
+  /** True when somebody else has a virtual server there. */
+  readonly isForeign: (name: VirtualName) => boolean;
   /** Mark for the Route's own traffic class `inside`; `undefined` when there is none left. */
   readonly markOf: (route: Route) => number | undefined;
 }
@@ -51,9 +51,9 @@ export function planRoute(route: Route, context: PlanContext): RoutePlan {
   const { family, protocol, affinitySeconds, drainSeconds } = route;
   const chosen = chooseScheduler(route, context.byDefault, context.has);
   const notices: Notice[] = chosen.notice === undefined ? [] : [chosen.notice];
-  const serving = new Set(route.serving);
+  // Flows to endpoints that still serve stay; peers of other protocols notice by themselves.
+  const serving = protocol === 'UDP' ? new Set(route.serving) : undefined;
   const drainMs = drainSeconds === undefined ? context.drainMs : drainSeconds * 1000;
-  const realsOf = sharedReals();
   const servers = new Map<string, WantedServer>();
   const add = (name: VirtualName, target: Target): void => {
     const wanted =
@@ -63,9 +63,9 @@ export function planRoute(route: Route, context: PlanContext): RoutePlan {
     servers.set(describeVirtual(name), {
       name,
       scheduling: wanted,
-      reals: realsOf(target),
-      // Flows to endpoints that still serve stay; peers of other protocols notice by themselves.
-      serving: protocol === 'UDP' ? serving : undefined,
+      // An endpoint is all that a real server needs.
+      reals: target.kind === 'endpoints' ? target.endpoints : NONE,
+      serving,
       drainMs: canDrain(wanted.scheduler) ? drainMs : 0,
     });
   };
@@ -82,7 +82,7 @@ export function planRoute(route: Route, context: PlanContext): RoutePlan {
   for (const frontend of route.frontends) {
     const { kind, address, port } = frontend;
     const name = { protocol, address, port };
-    const isForeign = context.isForeign(describeVirtual(name));
+    const isForeign = context.isForeign(name);
     const isBound = kind !== 'nodePort' && !context.isNodeAddress(address);
     if (isBound) {
       addresses.push(address);
@@ -157,9 +157,8 @@ function hairpins({
 }: Route): readonly SetEntry[] {
   const local = new Map<string, SetEntry>();
   for (const target of new Set([internal, external, externalFromInside])) {
-    if (target?.kind !== 'endpoints') continue;
-    for (const { address: ip, port, local: isLocal } of target.endpoints) {
-      if (!isLocal) continue;
+    if (target?.kind !== 'endpoints' || !target.endpoints.some(isLocal)) continue;
+    for (const { address: ip, port } of target.endpoints.filter(isLocal)) {
       const element = { ip, protocol, port, ip2: ip };
       local.set(hostPort(ip, port), { role: 'hairpin', element });
     }
@@ -167,22 +166,8 @@ function hairpins({
   return local.size === 0 ? NONE : [...local.values()];
 }
 
-/** Real servers of targets; the same map for the same endpoints. */
-function sharedReals(): (target: Target) => ReadonlyMap<string, RealServer> {
-  const known = new Map<readonly Endpoint[], ReadonlyMap<string, RealServer>>();
-  return (target) => {
-    const endpoints = target.kind === 'endpoints' ? target.endpoints : NONE;
-    const reals = known.get(endpoints) ?? new Map(endpoints.map(realServer));
-    known.set(endpoints, reals);
-    return reals;
-  };
-}
-
-function realServer({ address, port, weight }: Endpoint): readonly [string, RealServer] {
-  return [
-    hostPort(address, port),
-    { address, port, weight, forwarding: 'masquerade', upperThreshold: 0, lowerThreshold: 0 },
-  ];
+function isLocal({ local }: Endpoint): boolean {
+  return local;
 }
 
 /** Labels are DNS names, so every character is a byte. */

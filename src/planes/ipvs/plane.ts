@@ -11,9 +11,11 @@ import type { KernelIo } from '../../kernel/io.ts';
 import {
   type RealServerInfo,
   type VirtualName,
+  type VirtualServerInfo,
   describeVirtual,
   familyOfVirtual,
 } from '../../kernel/ipvs/servers.ts';
+import type { IpvsSocket } from '../../kernel/ipvs/socket.ts';
 import type { Link } from '../../kernel/rtnetlink/socket.ts';
 import type {
   Capability,
@@ -24,7 +26,7 @@ import type {
   WriteReport,
 } from '../plane.ts';
 import { RuleKeeper, ensureLink, ensureSets } from './base.ts';
-import { ChangeBatches, type Refusals, commitChanges } from './changes.ts';
+import { ChangeBatches, ChangeWriter, type Refusals } from './changes.ts';
 import { TrafficCounters } from './counters.ts';
 import { EndedConnections } from './ended-connections.ts';
 import { inspectServers } from './inspect.ts';
@@ -32,7 +34,7 @@ import { type Machine, Sockets, thisMachine } from './machine.ts';
 import type { IpvsOptions } from './options.ts';
 import { Patrol } from './patrol.ts';
 import type { RoutePlan } from './plan.ts';
-import { readEntries, readLinkContents, setNames } from './read.ts';
+import { listEntries, listLinkContents, setNames } from './read.ts';
 import { removeEverything, removeFamilies } from './remove.ts';
 import { ReportBuilder } from '../report.ts';
 import { familyRules } from './rules.ts';
@@ -48,7 +50,7 @@ const FAMILIES: readonly Family[] = ['IPv4', 'IPv6'];
 const ATTEMPTS = 3;
 /** Virtual servers whose real servers are listed before other work gets its turn. */
 const LISTED_AT_ONCE = 32;
-/** Routes that are planned before other work gets its turn. */
+/** Routes that are planned, and virtual servers that are told apart, before other work gets its turn. */
 const PLANNED_AT_ONCE = 256;
 /** Sets that kube-proxy makes in ipvs mode: what it served is taken over. */
 const KUBE_PROXY_SETS = ['KUBE-CLUSTER-IP', 'KUBE-6-CLUSTER-IP'] as const;
@@ -251,34 +253,39 @@ class IpvsPlane implements DataPlane {
     const entries = new Map<Family, readonly SetEntry[]>();
     for (const family of FAMILIES.filter((each) => state.has(each))) {
       await ensureSets(this.#sockets, family, present, this.#report);
-      entries.set(family, readEntries(ipset, family, present));
+      entries.set(family, await listEntries(ipset, family, present));
     }
     await Promise.all(this.#rules.map(async (rules) => rules.ensure(this.#report)));
-    const { ours: bound, others } = readLinkContents(links, link, [...entries.values()].flat());
+    const { ours: bound, others } = await listLinkContents(
+      links,
+      link,
+      [...entries.values()].flat(),
+    );
     const base = { entries, bound, others };
-    state.adoptBase(base);
+    await state.adoptBase(base);
     if (routes !== undefined) await this.#findSchedulers(routes);
     const isTakenOver = KUBE_PROXY_SETS.some((name) => present.has(name));
-    await this.#adoptServers(state.ownership(base, routes, isTakenOver));
+    await this.#adoptServers(() => state.ownership(base, routes, isTakenOver));
     for (const [index, route] of (routes ?? []).entries()) {
       if (index > 0 && index % PLANNED_AT_ONCE === 0) await setImmediate();
       state.plan(route);
     }
   }
 
-  async #adoptServers(ownership: ReturnType<PlaneState['ownership']>): Promise<void> {
+  async #adoptServers(ownership: () => ReturnType<PlaneState['ownership']>): Promise<void> {
     const { ipvs } = this.#sockets;
-    const found: FoundServer[] = [];
+    const ours: VirtualServerInfo[] = [];
     const foreign = new Set<string>();
-    for (const { name, scheduling } of await ipvs.virtualServers()) {
+    const servers = await ipvs.virtualServers();
+    const ownerOf = servers.length > 0 ? ownership() : undefined;
+    for (const [index, server] of servers.entries()) {
+      if (index % PLANNED_AT_ONCE === 0) await setImmediate();
+      const { name } = server;
       if (!this.#state.has(familyOfVirtual(name))) continue;
-      const owner = ownership(name);
-      if (owner === 'foreign') foreign.add(describeVirtual(name));
-      if (owner !== 'ours') continue;
-      if (found.length % LISTED_AT_ONCE === 0) await setImmediate();
-      found.push({ name, scheduling, realServers: ipvs.realServers(name) });
+      if (ownerOf?.(name) === 'ours') ours.push(server);
+      else foreign.add(describeVirtual(name));
     }
-    this.#state.adoptServers(found, foreign);
+    await this.#state.adoptServers(withRealServers(ipvs, ours), foreign);
   }
 
   /** Writes what differs. `more` may add to it, and says what became of which virtual server. */
@@ -287,8 +294,11 @@ class IpvsPlane implements DataPlane {
     if (link === undefined) return { foreign: [], errors: [] };
     this.#batches.reset();
     const now = this.#machine.clock.now();
-    await this.#state.settle(this.#batches, link, this.#report, now, more);
-    return commitChanges(this.#sockets, this.#batches, this.#report);
+    const writer = new ChangeWriter(this.#sockets, this.#batches, this.#report);
+    const flush = async (): Promise<boolean> => writer.writeFirst();
+    await this.#state.settle(this.#batches, link, this.#report, now, flush, more);
+    await writer.writeAll();
+    return writer;
   }
 
   /** Writes what differs. After a failure the kernel is compared with what is wanted, and repaired. */
@@ -332,6 +342,16 @@ class IpvsPlane implements DataPlane {
 
   #noticesOf({ route, notices }: RoutePlan): void {
     for (const notice of notices) this.#report.notice({ ...notice, service: route.service });
+  }
+}
+
+async function* withRealServers(
+  ipvs: IpvsSocket,
+  servers: readonly VirtualServerInfo[],
+): AsyncGenerator<FoundServer, void, undefined> {
+  for (const [index, { name, scheduling }] of servers.entries()) {
+    if (index % LISTED_AT_ONCE === 0) await setImmediate();
+    yield { name, scheduling, realServers: ipvs.realServers(name) };
   }
 }
 

@@ -3,8 +3,8 @@ import { type Address, type Family, isLinkLocal } from '../../core/ip.ts';
 import type { IpsetSocket } from '../../kernel/ipset/socket.ts';
 import { describeVirtual } from '../../kernel/ipvs/servers.ts';
 import { RTPROT_STATIC } from '../../kernel/rtnetlink/constants.ts';
-import type { LinkSocket } from '../../kernel/rtnetlink/links.ts';
-import type { Link } from '../../kernel/rtnetlink/socket.ts';
+import type { LinkSocket, LocalRoute } from '../../kernel/rtnetlink/links.ts';
+import type { InterfaceAddress, Link } from '../../kernel/rtnetlink/socket.ts';
 import type { BindMode } from './options.ts';
 import { FOREIGN } from './plan.ts';
 import { type SetEntry, SET_ROLES, entryFound, setName } from './schema.ts';
@@ -25,6 +25,24 @@ export function readEntries(
     if (!present.has(name)) return [];
     return ipset.elements(name).flatMap((info) => entryFound(role, info) ?? []);
   });
+}
+
+/** The same, while other work has its turn. */
+export async function listEntries(
+  ipset: IpsetSocket,
+  family: Family,
+  present: ReadonlySet<string>,
+): Promise<readonly SetEntry[]> {
+  const found: SetEntry[] = [];
+  for (const role of SET_ROLES) {
+    const name = setName(family, role);
+    if (!present.has(name)) continue;
+    for (const info of await ipset.listElements(name)) {
+      const entry = entryFound(role, info);
+      if (entry !== undefined) found.push(entry);
+    }
+  }
+  return found;
 }
 
 /** An address of the link that is ours, and how it is bound. */
@@ -49,12 +67,29 @@ export function readLinkContents(
   link: Link,
   entries: readonly SetEntry[],
 ): LinkContents {
+  return contentsOf(links.addresses(link), links.localRoutes(link), entries);
+}
+
+/** The same, while other work has its turn. */
+export async function listLinkContents(
+  links: LinkSocket,
+  link: Link,
+  entries: readonly SetEntry[],
+): Promise<LinkContents> {
+  return contentsOf(await links.listAddresses(link), await links.listLocalRoutes(link), entries);
+}
+
+function contentsOf(
+  linkAddresses: readonly InterfaceAddress[],
+  localRoutes: readonly LocalRoute[],
+  entries: readonly SetEntry[],
+): LinkContents {
   const named = new Set<string>();
   for (const { role, element } of entries) {
     if ((role === 'cluster' || role === 'other') && 'ip' in element) named.add(element.ip);
   }
-  const addresses = links.addresses(link).filter(({ address }) => !isLinkLocal(address));
-  const routes = links.localRoutes(link).filter(({ protocol }) => protocol === RTPROT_STATIC);
+  const addresses = linkAddresses.filter(({ address }) => !isLinkLocal(address));
+  const routes = localRoutes.filter(({ protocol }) => protocol === RTPROT_STATIC);
   return {
     ours: [
       ...routes.map(({ destination: { address } }) => ({ address, by: 'route' }) as const),
@@ -76,4 +111,15 @@ export function namedServers(entries: readonly SetEntry[]): ReadonlySet<string> 
     named.add(describeVirtual({ protocol, address, port }));
   }
   return named;
+}
+
+/** Firewall marks that our sets give to frontends, by {@link describeVirtual}. */
+export function marksIn(entries: readonly SetEntry[]): ReadonlyMap<string, number> {
+  const marks = new Map<string, number>();
+  for (const { role, element } of entries) {
+    if (role !== 'inside' || !('port' in element) || element.mark === undefined) continue;
+    const { ip: address, protocol, port } = element;
+    marks.set(describeVirtual({ protocol, address, port }), element.mark);
+  }
+  return marks;
 }

@@ -58,7 +58,7 @@ export function chooseScheduler(
           about: 'scheduler',
           text: `This kernel has no IPVS scheduler ${wish.name} (module ip_vs_${wish.name}); ${byDefault.scheduler} is used.`,
         };
-  const isWeighted = [internal, external].some(hasWeights);
+  const isWeighted = hasWeights(internal) || (external !== internal && hasWeights(external));
   const weighted = isWeighted ? WEIGHTED.get(byDefault.scheduler) : undefined;
   if (weighted === undefined || !has(weighted)) return { ...byDefault, notice };
   return { scheduler: weighted, schedulerFlags: 0, notice };

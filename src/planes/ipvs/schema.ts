@@ -59,15 +59,30 @@ export const SET_ROLES: readonly SetRole[] = [
 /** More than anybody has; a hash grows as it is filled. */
 const MAX_ELEMENTS = 1 << 20;
 
+/** Made once: every element is written to one of them. */
+const definitions: { readonly [F in Family]: Map<SetRole, SetDefinition<OurType>> } = {
+  IPv4: new Map(),
+  IPv6: new Map(),
+};
+
 /** `swy-ipvs4-frontends`. */
 export function setName(family: Family, role: SetRole): string {
-  return `swy-ipvs${family === 'IPv4' ? 4 : 6}-${role}`;
+  return setDefinition(family, role).name;
 }
 
 /** A set as it is made. */
 export function setDefinition(family: Family, role: SetRole): SetDefinition<OurType> {
+  let known = definitions[family].get(role);
+  if (known === undefined) {
+    known = define(family, role);
+    definitions[family].set(role, known);
+  }
+  return known;
+}
+
+function define(family: Family, role: SetRole): SetDefinition<OurType> {
   return {
-    name: setName(family, role),
+    name: `swy-ipvs${family === 'IPv4' ? 4 : 6}-${role}`,
     type: TYPES[role],
     family,
     maxElements: MAX_ELEMENTS,

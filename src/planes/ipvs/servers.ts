@@ -13,6 +13,7 @@ import {
   type Scheduling,
   type VirtualName,
   describeVirtual,
+  isSameService,
 } from '../../kernel/ipvs/servers.ts';
 import { hostPort } from '../../core/ip.ts';
 import { isSameScheduling } from './scheduling.ts';
@@ -21,8 +22,8 @@ import { isSameScheduling } from './scheduling.ts';
 export interface WantedServer {
   readonly name: VirtualName;
   readonly scheduling: Scheduling;
-  /** By `ip:port`. */
-  readonly reals: ReadonlyMap<string, RealServer>;
+  /** Distinct by address and port. */
+  readonly reals: readonly RealServer[];
   /** UDP: `ip:port` of endpoints that flows may stay with. `undefined` for other protocols: all. */
   readonly serving: ReadonlySet<string> | undefined;
   /** How long connections to a real server that is not wanted any more may last. */
@@ -39,9 +40,10 @@ export interface FoundServer {
 interface HeldServer {
   readonly name: VirtualName;
   scheduling: Scheduling;
-  readonly reals: Map<string, RealServer>;
+  /** Where all is well, those of what is wanted. */
+  reals: readonly RealServer[];
   /** Those not wanted any more, and until when their connections may last, by `ip:port`. */
-  readonly leaving: Map<string, number>;
+  leaving: ReadonlyMap<string, number>;
   /** Of when it was wanted last. */
   drainMs: number;
   /** Flows of UDP do not end by themselves. */
@@ -59,7 +61,7 @@ export interface ServerSink {
 }
 
 /** Says of a real server that drains until then whether its connections, all inactive, have ended. */
-export type HaveEnded = (virtual: VirtualName, real: RealServer, until: number) => boolean;
+export type HaveEnded = (virtual: VirtualName, real: RealServerInfo, until: number) => boolean;
 
 /** What became of a virtual server. */
 export interface ServerFate {
@@ -68,9 +70,11 @@ export interface ServerFate {
   readonly state: 'wanted' | 'draining' | 'gone';
 }
 
+const NONE_LEAVING: ReadonlyMap<string, number> = new Map();
+
 /** Follows the virtual servers of the plane. Costs depend on what changes. */
 export class Servers {
-  readonly #held = new Map<string, HeldServer>();
+  #held = new Map<string, HeldServer>();
   readonly #wanted = new Map<string, WantedServer>();
   readonly #touched = new Set<string>();
   readonly #draining = new Set<string>();
@@ -101,25 +105,35 @@ export class Servers {
     this.#draining.delete(key);
   }
 
-  /** Takes what the kernel has for what is there, in place of what was known. */
-  adopt(found: Iterable<FoundServer>): void {
-    const before = new Map(this.#held);
-    this.#held.clear();
-    this.#draining.clear();
-    for (const { name, scheduling, realServers } of found) {
+  /** Takes what the kernel has for what is there, in place of what was known. Resolves to its names. */
+  async adopt(
+    found: AsyncIterable<FoundServer> | Iterable<FoundServer>,
+  ): Promise<readonly VirtualName[]> {
+    // From the last one listed to the first: IPVS keeps real servers that others deleted (`ipvsadm -C`) for two minutes, the
+    // last one first, and looks through them whenever one is added (ip_vs_trash_get_dest()). So it finds each at once.
+    for (const key of [...this.#held.keys()].toReversed()) this.#touched.add(key);
+    const held = new Map<string, HeldServer>();
+    for await (const { name, scheduling, realServers } of found) {
       const key = describeVirtual(name);
-      const known = before.get(key);
-      this.#held.set(key, {
+      const known = this.#held.get(key);
+      held.set(key, {
         name,
         scheduling,
-        reals: new Map(realServers.map((real) => [keyOf(real), plain(real)])),
-        leaving: known?.leaving ?? new Map<string, number>(),
+        reals: realServers,
+        leaving: known?.leaving ?? NONE_LEAVING,
         drainMs: known?.drainMs ?? 0,
         isUdp: known?.isUdp ?? ('protocol' in name && name.protocol === 'UDP'),
       });
       this.#touched.add(key);
     }
+    this.#held = held;
+    this.#round = held.values();
+    this.#draining.clear();
     for (const key of this.#wanted.keys()) this.#touched.add(key);
+    return held
+      .values()
+      .map(({ name }) => name)
+      .toArray();
   }
 
   /** True when {@link settle} has nothing to do. */
@@ -135,7 +149,10 @@ export class Servers {
    */
   settle(sink: ServerSink, now: number, drainMs: number, most: number): readonly ServerFate[] {
     const fates: ServerFate[] = [];
-    for (const key of this.#touched.values().take(most)) {
+    let left = most;
+    for (const key of this.#touched) {
+      if (left === 0) break;
+      left -= 1;
       this.#touched.delete(key);
       const fate = this.#settleOne(key, sink, now, drainMs);
       if (fate !== undefined) fates.push(fate);
@@ -158,13 +175,13 @@ export class Servers {
   /** True when the kernel has what it should have. */
   isIntact({ name, scheduling, realServers }: FoundServer): boolean {
     const held = this.#held.get(describeVirtual(name));
+    if (held === undefined || held.reals.length !== realServers.length) return false;
+    const reals = byAddress(held.reals);
     return (
-      held !== undefined &&
       isSameScheduling(held.scheduling, scheduling) &&
-      held.reals.size === realServers.length &&
       realServers.every((real) => {
-        const known = held.reals.get(keyOf(real));
-        return known !== undefined && isSameReal(known, real);
+        const known = reals.get(keyOf(real));
+        return known !== undefined && isSameService(known, real);
       })
     );
   }
@@ -185,83 +202,69 @@ export class Servers {
     const key = describeVirtual(name);
     const held = this.#held.get(key);
     if (held === undefined) return undefined;
+    const leaving = new Map(held.leaving);
     for (const real of found) {
-      const until = held.leaving.get(keyOf(real));
+      const address = keyOf(real);
+      const until = leaving.get(address);
       if (until === undefined) continue;
       const isIdle =
         real.activeConnections === 0 &&
         (real.inactiveConnections === 0 || haveEnded(name, real, until));
-      if (isIdle || now >= until) drop(held, real, batch);
+      if (!isIdle && now < until) continue;
+      batch.deleteReal(name, real);
+      leaving.delete(address);
     }
     // Others may have deleted some.
     const there = new Set(found.map(keyOf));
-    for (const real of held.leaving.keys()) {
-      if (there.has(real)) continue;
-      held.leaving.delete(real);
-      held.reals.delete(real);
+    for (const address of leaving.keys()) {
+      if (!there.has(address)) leaving.delete(address);
     }
+    held.reals = held.reals.filter((real) => {
+      const address = keyOf(real);
+      return leaving.has(address) || !held.leaving.has(address);
+    });
+    held.leaving = leaving;
     return this.#close(key, held, batch);
   }
 
   #settleOne(key: string, sink: ServerSink, now: number, drainMs: number): ServerFate | undefined {
     const wanted = this.#wanted.get(key);
-    let held = this.#held.get(key);
+    const held = this.#held.get(key);
     if (wanted === undefined) {
       if (held === undefined) return undefined;
-      this.#leave(held, undefined, sink, now + (held.drainMs || drainMs));
+      leave(held, byAddress(held.reals), undefined, sink, now + (held.drainMs || drainMs));
       return this.#close(key, held, sink.last);
     }
-    const { name, scheduling, reals } = wanted;
+    const { name, scheduling, reals, drainMs: wantedMs } = wanted;
+    const isUdp = wanted.serving !== undefined;
     if (held === undefined) {
-      if (reals.size === 0) return { name, state: 'wanted' };
+      if (reals.length === 0) return { name, state: 'wanted' };
       sink.note(`virtual server ${key} was missing`);
       sink.fresh.addVirtual(name, scheduling);
-      held = { name, scheduling, reals: new Map(), leaving: new Map(), drainMs: 0, isUdp: false };
-      this.#held.set(key, held);
-    } else if (!isSameScheduling(held.scheduling, scheduling)) {
+      for (const real of reals) sink.first.addReal(name, real);
+      const made = { name, scheduling, reals, leaving: NONE_LEAVING, drainMs: wantedMs, isUdp };
+      this.#held.set(key, made);
+      return { name, state: 'wanted' };
+    }
+    if (!isSameScheduling(held.scheduling, scheduling)) {
       sink.note(`virtual server ${key} had another scheduler or timeout`);
       sink.first.setVirtual(name, scheduling);
       held.scheduling = scheduling;
     }
-    held.drainMs = wanted.drainMs;
-    held.isUdp = wanted.serving !== undefined;
-    for (const [address, real] of reals) {
-      const there = held.reals.get(address);
-      held.leaving.delete(address);
-      if (there !== undefined && isSameReal(there, real)) continue;
+    held.drainMs = wantedMs;
+    held.isUdp = isUdp;
+    const others = byAddress(held.reals);
+    for (const real of reals) {
+      const address = keyOf(real);
+      const there = others.get(address);
+      others.delete(address);
+      if (there !== undefined && isSameService(there, real)) continue;
       sink.note(`real server ${address} of ${key} was missing or wrong`);
       if (there === undefined) sink.first.addReal(name, real);
       else sink.first.setReal(name, real);
-      held.reals.set(address, real);
     }
-    this.#leave(held, wanted, sink, now + wanted.drainMs);
+    leave(held, others, wanted, sink, now + wantedMs);
     return this.#close(key, held, sink.last) ?? { name, state: 'wanted' };
-  }
-
-  /** Makes the real servers leave that are not wanted. */
-  #leave(
-    held: HeldServer,
-    wanted: WantedServer | undefined,
-    { last, note }: ServerSink,
-    until: number,
-  ): void {
-    if (wanted !== undefined && held.reals.size === wanted.reals.size) return;
-    for (const [address, real] of held.reals) {
-      if (wanted?.reals.has(address) === true) continue;
-      const key = describeVirtual(held.name);
-      if (held.isUdp && wanted?.serving?.has(address) !== true) {
-        note(`real server ${address} of ${key} was not ours`);
-        drop(held, real, last);
-        continue;
-      }
-      if (real.weight !== 0) {
-        note(`real server ${address} of ${key} had a weight`);
-        const idle = { ...real, weight: 0 };
-        last.setReal(held.name, idle);
-        held.reals.set(address, idle);
-      }
-      if (!held.leaving.has(address)) held.leaving.set(address, until);
-    }
   }
 
   /** Deletes a virtual server without real servers, and says what became of one that nobody wants. */
@@ -269,35 +272,49 @@ export class Servers {
     if (held.leaving.size === 0) this.#draining.delete(key);
     else this.#draining.add(key);
     const { name, reals } = held;
-    if (reals.size === 0) {
+    if (reals.length === 0) {
       batch.deleteVirtual(name);
       this.#held.delete(key);
     }
     if (this.#wanted.has(key)) return undefined;
-    return { name, state: reals.size > 0 ? 'draining' : 'gone' };
+    return { name, state: reals.length > 0 ? 'draining' : 'gone' };
   }
 }
 
-function drop(held: HeldServer, real: RealServer, batch: IpvsBatch): void {
-  batch.deleteReal(held.name, real);
-  held.reals.delete(keyOf(real));
-  held.leaving.delete(keyOf(real));
+/** Makes the other real servers leave, which are not wanted; those that are wanted count as there. */
+function leave(
+  held: HeldServer,
+  others: ReadonlyMap<string, RealServer>,
+  wanted: WantedServer | undefined,
+  { last, note }: ServerSink,
+  until: number,
+): void {
+  const staying: RealServer[] = [];
+  const leaving = new Map<string, number>();
+  for (const [address, real] of others) {
+    const key = describeVirtual(held.name);
+    if (held.isUdp && wanted?.serving?.has(address) !== true) {
+      note(`real server ${address} of ${key} was not ours`);
+      last.deleteReal(held.name, real);
+      continue;
+    }
+    const idle = real.weight === 0 ? real : { ...real, weight: 0 };
+    if (idle !== real) {
+      note(`real server ${address} of ${key} had a weight`);
+      last.setReal(held.name, idle);
+    }
+    staying.push(idle);
+    leaving.set(address, held.leaving.get(address) ?? until);
+  }
+  const reals = wanted?.reals ?? [];
+  held.reals = staying.length === 0 ? reals : [...reals, ...staying];
+  held.leaving = leaving.size === 0 ? NONE_LEAVING : leaving;
+}
+
+function byAddress(reals: readonly RealServer[]): Map<string, RealServer> {
+  return new Map(reals.map((real) => [keyOf(real), real]));
 }
 
 function keyOf({ address, port }: RealServer): string {
   return hostPort(address, port);
-}
-
-/** Without its counters. */
-function plain({ address, port, weight, forwarding, upperThreshold, lowerThreshold }: RealServer) {
-  return { address, port, weight, forwarding, upperThreshold, lowerThreshold };
-}
-
-function isSameReal(one: RealServer, other: RealServer): boolean {
-  return (
-    one.weight === other.weight &&
-    one.forwarding === other.forwarding &&
-    one.upperThreshold === other.upperThreshold &&
-    one.lowerThreshold === other.lowerThreshold
-  );
 }

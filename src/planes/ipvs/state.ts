@@ -10,12 +10,12 @@ import type { LinkSocket } from '../../kernel/rtnetlink/links.ts';
 import type { Link } from '../../kernel/rtnetlink/socket.ts';
 import type { ChangeBatches } from './changes.ts';
 import { Marks } from './marks.ts';
-import { Mirror, type MirrorChanges } from './mirror.ts';
+import { Mirror } from './mirror.ts';
 import type { BindMode, IpvsOptions } from './options.ts';
 import { type PlanContext, type RoutePlan, planRoute } from './plan.ts';
 import type { BoundAddress } from './read.ts';
 import { MAX_DRIFT_LINES, type ReportBuilder } from '../report.ts';
-import { namedServers } from './read.ts';
+import { marksIn, namedServers } from './read.ts';
 import { LINK, SET_ROLES, type SetEntry, entryKey, isSameEntry, setName } from './schema.ts';
 import { type Choice, defaultChoice } from './scheduling.ts';
 import { type FoundServer, type ServerFate, type ServerSink, Servers } from './servers.ts';
@@ -36,8 +36,8 @@ export interface FoundBase {
 }
 
 /** How much is settled before other work gets its turn: some milliseconds. */
-const SERVERS_AT_ONCE = 128;
-const THINGS_AT_ONCE = 2048;
+const SERVERS_AT_ONCE = 64;
+const THINGS_AT_ONCE = 512;
 
 /** From opening the plane to closing it, or to opening it again. */
 export class PlaneState {
@@ -79,7 +79,7 @@ export class PlaneState {
       drainMs: options.drainMs,
       has: (name) => name === options.scheduler || this.schedulers.get(name) === true,
       isNodeAddress: (address) => this.nodeAddresses.has(address),
-      isForeign: (key) => this.#foreign.has(key),
+      isForeign: (name) => this.#foreign.size > 0 && this.#foreign.has(describeVirtual(name)),
       markOf: (route) => this.marks.assign(route.key, this.#foundMarkOf(route)),
     };
   }
@@ -137,13 +137,14 @@ export class PlaneState {
   }
 
   /** Takes what was read for what is there. */
-  adoptBase({ entries, bound }: FoundBase): void {
+  async adoptBase({ entries, bound }: FoundBase): Promise<void> {
     for (const [family, found] of entries) {
       const byRole = Map.groupBy(found, ({ role }) => role);
       for (const role of SET_ROLES) {
         const ours = byRole.get(role) ?? [];
         const mirror = this.#entries.get(setName(family, role));
-        mirror?.adopt(ours.map((entry) => [entryKey(entry), entry]));
+        if (ours.length > 0) await setImmediate();
+        mirror?.adopt(ours.values().map((entry) => [entryKey(entry), entry]));
       }
     }
     const ours = bound.filter(({ address }) => this.has(familyOf(address)));
@@ -184,11 +185,15 @@ export class PlaneState {
     };
   }
 
-  /** Takes virtual servers that were read for what is there. */
-  adoptServers(found: readonly FoundServer[], foreign: ReadonlySet<string>): void {
+  /** Takes virtual servers that are read for what is there. Each is asked for when those before it are taken. */
+  async adoptServers(
+    found: AsyncIterable<FoundServer>,
+    foreign: ReadonlySet<string>,
+  ): Promise<void> {
     this.#refused = this.#refused.intersection(foreign);
-    this.servers.adopt(found);
-    for (const { name } of found) if ('mark' in name) this.marks.take(name.mark);
+    for (const name of await this.servers.adopt(found)) {
+      if ('mark' in name) this.marks.take(name.mark);
+    }
     for (const [key, remnant] of this.#remnants) {
       if (!this.servers.holds(key)) this.#release(key, remnant);
     }
@@ -210,6 +215,7 @@ export class PlaneState {
 
   /**
    * Puts what differs into the batches and takes it for written.
+   * @param flush Writes what does not take connections away, in parts, so that it need not all be kept; false: to stop.
    * @param more May add to it, and says what became of which virtual server.
    */
   async settle(
@@ -217,6 +223,7 @@ export class PlaneState {
     link: Link,
     report: ReportBuilder,
     now: number,
+    flush: () => Promise<boolean>,
     more?: (sink: ServerSink) => readonly ServerFate[],
   ): Promise<void> {
     const sink: ServerSink = {
@@ -232,40 +239,36 @@ export class PlaneState {
       for (const fate of this.servers.settle(sink, now, drainMs, SERVERS_AT_ONCE)) {
         this.#follow(fate);
       }
-      if (this.servers.isSettled) break;
+      const isLast = this.servers.isSettled;
+      if (isLast) for (const fate of more?.(sink) ?? []) this.#follow(fate);
+      await this.#addEntries(batches, report);
+      if (isLast) break;
+      if (!(await flush())) return;
       await setImmediate();
     }
-    for (const fate of more?.(sink) ?? []) this.#follow(fate);
-    for (const family of this.#families) {
-      for (const role of SET_ROLES) {
-        const mirror = this.#entries.get(setName(family, role));
-        if (mirror === undefined) continue;
-        await settleInParts(mirror, (changes) => {
-          const noteEntry = (entry: SetEntry, what: string): void => {
-            report.note(`${family} set ${entryKey(entry)} ${what}`);
-          };
-          const { added, deleted } = changes;
-          for (const entry of added.slice(0, MAX_DRIFT_LINES))
-            noteEntry(entry, 'was missing or wrong');
-          for (const entry of deleted.slice(0, MAX_DRIFT_LINES)) noteEntry(entry, 'was not ours');
-          batches.addEntries(family, changes);
-        });
-      }
-    }
-    await settleInParts(this.#addresses, (changes) => {
-      for (const { address } of changes.added) report.note(`${LINK}: ${address} was missing`);
-      for (const { address } of changes.deleted) report.note(`${LINK}: ${address} was not ours`);
-      batches.addAddresses(link, changes);
+    // Only now: what became of the last virtual server may be that it needs them.
+    await this.#deleteEntries(batches, report);
+    await inParts(() => {
+      const added = this.#addresses.additions(THINGS_AT_ONCE);
+      for (const { address } of added) report.note(`${LINK}: ${address} was missing`);
+      batches.addAddresses(link, added);
+      return !this.#addresses.isComplete;
+    });
+    await inParts(() => {
+      const deleted = this.#addresses.deletions(THINGS_AT_ONCE);
+      for (const { address } of deleted) report.note(`${LINK}: ${address} was not ours`);
+      batches.deleteAddresses(link, deleted);
+      return !this.#addresses.isClean;
     });
   }
 
   /** True when the link has every address that it should have. */
-  isBound(links: LinkSocket, link: Link): boolean {
+  async isBound(links: LinkSocket, link: Link): Promise<boolean> {
     if (this.#addresses.size === 0) return true;
     const bound: readonly Address[] =
       this.#options.bindMode === 'route'
-        ? links.localRoutes(link).map(({ destination }) => destination.address)
-        : links.addresses(link).map(({ address }) => address);
+        ? (await links.listLocalRoutes(link)).map(({ destination }) => destination.address)
+        : (await links.listAddresses(link)).map(({ address }) => address);
     const there = new Set(bound);
     return this.#addresses.held().every(({ address }) => there.has(address));
   }
@@ -275,8 +278,31 @@ export class PlaneState {
     for (const [name, { size }] of this.#entries) yield [name, size];
   }
 
+  async #addEntries(batches: ChangeBatches, report: ReportBuilder): Promise<void> {
+    for (const mirror of this.#entries.values()) {
+      await inParts(() => {
+        const added = mirror.additions(THINGS_AT_ONCE);
+        noteEntries(report, added, 'was missing or wrong');
+        batches.addEntries(added);
+        return !mirror.isComplete;
+      });
+    }
+  }
+
+  async #deleteEntries(batches: ChangeBatches, report: ReportBuilder): Promise<void> {
+    for (const mirror of this.#entries.values()) {
+      await inParts(() => {
+        const deleted = mirror.deletions(THINGS_AT_ONCE);
+        noteEntries(report, deleted, 'was not ours');
+        batches.deleteEntries(deleted);
+        return !mirror.isClean;
+      });
+    }
+  }
+
   /** Keeps, as long as a virtual server drains, what tells it as ours and lets its packets in. */
   #follow({ name, state }: ServerFate): void {
+    if (state === 'wanted' && this.#remnants.size === 0) return;
     const key = describeVirtual(name);
     const remnant = this.#remnants.get(key);
     if (state !== 'draining') {
@@ -317,10 +343,9 @@ export class PlaneState {
 
   /** True where an address became the node's own, or is so no more. */
   #isBoundWrongly({ route, addresses }: RoutePlan): boolean {
-    const bound = new Set(addresses);
     return route.frontends.some(
       ({ kind, address }) =>
-        kind !== 'nodePort' && bound.has(address) === this.nodeAddresses.has(address),
+        kind !== 'nodePort' && addresses.includes(address) === this.nodeAddresses.has(address),
     );
   }
 
@@ -352,15 +377,14 @@ export class PlaneState {
   }
 }
 
-/** Gives other work its turn between the parts. */
-async function settleInParts<T>(
-  mirror: Mirror<T>,
-  take: (changes: MirrorChanges<T>) => void,
-): Promise<void> {
-  for (;;) {
-    take(mirror.settle(THINGS_AT_ONCE));
-    if (mirror.isSettled) return;
-    await setImmediate();
+/** Gives other work its turn between the parts; `part` tells whether there is another. */
+async function inParts(part: () => boolean): Promise<void> {
+  while (part()) await setImmediate();
+}
+
+function noteEntries(report: ReportBuilder, entries: readonly SetEntry[], what: string): void {
+  for (const entry of entries.slice(0, MAX_DRIFT_LINES)) {
+    report.note(`${familyOf(entry.element.ip)} set ${entryKey(entry)} ${what}`);
   }
 }
 
@@ -370,14 +394,4 @@ function addressKey({ address, by }: BoundAddress): string {
 
 function frontendKeys({ frontends, protocol }: Route): readonly string[] {
   return frontends.map(({ address, port }) => describeVirtual({ protocol, address, port }));
-}
-
-function marksIn(entries: readonly SetEntry[]): ReadonlyMap<string, number> {
-  const marks = new Map<string, number>();
-  for (const { role, element } of entries) {
-    if (role !== 'inside' || !('port' in element) || element.mark === undefined) continue;
-    const { ip: address, protocol, port } = element;
-    marks.set(describeVirtual({ protocol, address, port }), element.mark);
-  }
-  return marks;
 }

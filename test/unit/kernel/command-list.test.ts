@@ -88,6 +88,19 @@ describe('A list of commands', () => {
     assert.ok(turns >= 3, String(turns));
   });
 
+  test('goes in smaller parts while the kernel takes long', async () => {
+    const { io, socket } = kernel();
+    // Two looks at the clock a part: the first three parts take 60 ms each, the others no time.
+    let looks = 0;
+    const now = (): number => 60 * Math.min(Math.ceil(looks++ / 2), 3);
+    await listOf(64 + 32 + 16 + 8 + 16 + 5).send(socket, 'testing', undefined, now);
+    const sizes = io.sent.map((bytes) => bytes.length / (io.sent[0]?.length ?? 0));
+    assert.deepEqual(
+      sizes.map((size) => size * 64),
+      [64, 32, 16, 8, 16, 5],
+    );
+  });
+
   test('can get its type when it is sent', async () => {
     const { io, socket } = kernel();
     await listOf(2).send(socket, 'testing', 99);

@@ -252,12 +252,13 @@ describe('A dump', () => {
       answer: ({ sequence }) => [item(sequence, 1), -EINTR, item(sequence, 2), done(sequence)],
     });
     const found: number[] = [];
-    await socket.dumpAsync(
+    const isWhole = await socket.dumpAsync(
       (sequence) => message(18, sequence),
       'listing things',
       (entry) => found.push(entry.bytes.readUInt32LE(entry.start)),
     );
     assert.deepEqual(found, [1, 2]);
+    assert.ok(isWhole);
   });
 
   test('on another thread throws what the kernel says', async () => {

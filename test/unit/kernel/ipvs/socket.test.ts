@@ -1,15 +1,17 @@
 /** What IpvsSocket says, against ipvsadm; and what it makes of a made-up kernel's answers. */
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import fc from 'fast-check';
 import { isKernelError } from '../../../../src/kernel/errors.ts';
 import { IPVS_CMD } from '../../../../src/kernel/ipvs/constants.ts';
 import type { VirtualAddress } from '../../../../src/kernel/ipvs/servers.ts';
 import { IpvsBatch, IpvsSocket } from '../../../../src/kernel/ipvs/socket.ts';
+import { HEADER_LENGTH } from '../../../../src/kernel/netlink/constants.ts';
 import { MessageCursor } from '../../../../src/kernel/netlink/reader.ts';
 import { captured } from '../../../fixtures/netlink/hex.ts';
 import { type Omissions, capturedOfType, without } from '../captured-messages.ts';
 import { type Answer, ScriptedIo, acknowledgement, done, message } from '../scripted-io.ts';
-import { address, real, roundRobin } from './values.ts';
+import { address, anyReal, real, roundRobin } from './values.ts';
 
 const FAMILY = 28;
 const CONTROLLER = 16;
@@ -284,6 +286,45 @@ describe('A batch', () => {
     const [one, two] = io.sent.slice(-2);
     assert.ok(one !== undefined && two !== undefined);
     assert.deepEqual(two, without(one, two.readUInt32LE(8), 4));
+  });
+
+  test('is written as its commands would be one by one', async () => {
+    const names = [web, web6, { mark: 7, family: 'IPv4' } as const];
+    const command = fc.record({
+      name: fc.constantFrom(...names),
+      verb: fc.constantFrom('addReal', 'setReal', 'deleteReal', 'deleteVirtual', 'refused'),
+      real: anyReal,
+      weight: fc.constantFrom(0, 1),
+      isPlain: fc.boolean(),
+    });
+    type Command = typeof command extends fc.Arbitrary<infer C> ? C : never;
+    const add = (batch: IpvsBatch, { name, verb, real: any, weight, isPlain }: Command): void => {
+      const plain = { address: any.address, port: any.port, weight };
+      if (verb === 'deleteVirtual') batch.deleteVirtual(name);
+      else if (verb !== 'refused') batch[verb](name, isPlain ? plain : any);
+      else assert.throws(() => batch.addReal(name, { ...plain, port: 65_536 }), /65536/);
+    };
+    await fc.assert(
+      fc.asyncProperty(fc.array(command, { minLength: 1, maxLength: 40 }), async (commands) => {
+        const alone: Buffer[] = [];
+        for (const each of commands) {
+          if (each.verb === 'refused') continue;
+          alone.push(await sent((batch) => add(batch, each)));
+        }
+        if (alone.length === 0) return;
+        const together = await sent((batch) => {
+          for (const each of commands) add(batch, each);
+        });
+        const messages = new MessageCursor(together);
+        for (const single of alone) {
+          assert.ok(messages.next());
+          const bytes = together.subarray(messages.start, messages.end);
+          assert.deepEqual(bytes, single.subarray(HEADER_LENGTH));
+        }
+        assert.ok(!messages.next());
+      }),
+      { numRuns: 50 },
+    );
   });
 
   test('without commands sends nothing', async () => {

@@ -97,7 +97,7 @@ function textOf({ address, port }: RealAddress): string {
   return hostPort(address, port);
 }
 
-function pod(last: number, weight = 1): RealServer {
+function pod(last: number, weight = 1): Required<RealServer> {
   return {
     address: ip(`10.0.0.${last}`),
     port: 8080,
@@ -108,6 +108,10 @@ function pod(last: number, weight = 1): RealServer {
   };
 }
 
+function webAt(last: number) {
+  return { ...web, address: ip(`10.96.0.${last}`) };
+}
+
 function wanted(
   name: VirtualName,
   reals: readonly RealServer[],
@@ -116,7 +120,7 @@ function wanted(
   return {
     name,
     scheduling: rr,
-    reals: new Map(reals.map((each) => [textOf(each), each])),
+    reals,
     serving: 'protocol' in name && name.protocol === 'UDP' ? new Set() : undefined,
     drainMs: 10_000,
     ...fields,
@@ -144,7 +148,7 @@ function listed(kernel: Kernel, name: VirtualName, connections: number): readonl
   };
   const reals = kernel.servers.get(describeVirtual(name))?.reals.values() ?? [];
   return [...reals].map((each) =>
-    Object.assign({}, each, {
+    Object.assign({ ...pod(1) }, each, {
       activeConnections: 0,
       inactiveConnections: connections,
       persistentConnections: 0,
@@ -256,7 +260,7 @@ test('everything that is held has its turn, and what others changed is seen', ()
   const servers = new Servers();
   const kernel = new Kernel();
   for (let last = 1; last <= 10; last++) {
-    const name = { ...web, address: ip(`10.96.0.${last}`) };
+    const name = webAt(last);
     servers.want(describeVirtual(name), wanted(name, [pod(1), pod(2)]));
   }
   settle(servers, kernel);
@@ -279,6 +283,26 @@ test('everything that is held has its turn, and what others changed is seen', ()
   assert.ok(!servers.isIntact({ ...found, name: dns }));
 });
 
+test('what others deleted is made again from the last one listed to the first', async () => {
+  const servers = new Servers();
+  const kernel = new Kernel();
+  const names = [webAt(1), webAt(2), webAt(3)];
+  for (const name of names) servers.want(describeVirtual(name), wanted(name, [pod(1), pod(2)]));
+  settle(servers, kernel);
+  const [one, two, three] = kernel.found();
+  assert.ok(one !== undefined && two !== undefined && three !== undefined);
+  await servers.adopt([two, three, one]);
+  settle(servers, kernel);
+  kernel.log.length = 0;
+  kernel.servers.clear();
+  await servers.adopt(kernel.found());
+  settle(servers, kernel);
+  assert.deepEqual(
+    kernel.log.filter((line) => line.startsWith('add TCP')),
+    ['add TCP 10.96.0.1:80', 'add TCP 10.96.0.3:80', 'add TCP 10.96.0.2:80'],
+  );
+});
+
 test('what is settled in parts comes to the same', () => {
   const servers = new Servers();
   const kernel = new Kernel();
@@ -293,7 +317,7 @@ test('what is settled in parts comes to the same', () => {
   assert.equal(kernel.servers.size, 2);
 });
 
-test('random changes one by one come to what a fresh start comes to', () => {
+test('random changes one by one come to what a fresh start comes to', async () => {
   const names = [web, dns, { mark: 7, family: 'IPv4' }] as const;
   const change = fc.record({
     index: fc.nat({ max: 2 }),
@@ -302,8 +326,8 @@ test('random changes one by one come to what a fresh start comes to', () => {
     persistent: fc.boolean(),
     restart: fc.boolean(),
   });
-  fc.assert(
-    fc.property(fc.array(change, { maxLength: 40 }), (changes) => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(change, { maxLength: 40 }), async (changes) => {
       const kernel = new Kernel();
       let servers = new Servers();
       const wants = new Map<string, WantedServer>();
@@ -327,7 +351,7 @@ test('random changes one by one come to what a fresh start comes to', () => {
         if (restart) {
           servers = new Servers();
           for (const [each, server] of wants) servers.want(each, server);
-          servers.adopt(kernel.found());
+          await servers.adopt(kernel.found());
           settle(servers, kernel);
         }
       }
