@@ -56,21 +56,28 @@ export class Listings {
     if (this.#isClosed) {
       throw new KernelError(`${doing}: the socket is closed`, { code: 'SY_KERNEL_CLOSED' });
     }
-    this.#socket ??= this.#open();
+    const socket = (this.#socket ??= this.#open());
     for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
       const found: T[] = [];
-      const isWhole = await this.#socket.dumpAsync(
-        (sequence) => {
-          this.#request.reset();
-          write(this.#request, sequence);
-          return this.#request.written();
-        },
-        doing,
-        (message) => {
-          read(message, found);
-        },
-      );
-      if (isWhole) return found;
+      try {
+        const isWhole = await socket.dumpAsync(
+          (sequence) => {
+            this.#request.reset();
+            write(this.#request, sequence);
+            return this.#request.written();
+          },
+          doing,
+          (message) => {
+            read(message, found);
+          },
+        );
+        if (isWhole) return found;
+      } catch (error) {
+        // The kernel may not have told all: as long as it has not, it lists nothing else on this socket.
+        socket.close();
+        this.#socket = undefined;
+        throw error;
+      }
     }
     throw interrupted(doing, ATTEMPTS);
   }

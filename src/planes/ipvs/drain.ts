@@ -102,9 +102,9 @@ class IpvsDrain implements Drain {
   async #serversLeft(): Promise<readonly VirtualName[]> {
     const { ipset, ipvs } = this.#sockets;
     const present = setNames(ipset);
-    const entries: SetEntry[] = [];
-    for (const family of FAMILIES) entries.push(...(await listEntries(ipset, family, present)));
-    const named = namedServers(entries);
+    const entries: (readonly SetEntry[])[] = [];
+    for (const family of FAMILIES) entries.push(await listEntries(ipset, family, present));
+    const named = namedServers(entries.flat());
     const servers = await ipvs.virtualServers();
     return servers
       .map(({ name }) => name)

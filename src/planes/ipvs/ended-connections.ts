@@ -38,8 +38,8 @@ interface Question {
   readonly until: number;
   /** How many there are: all of them inactive. */
   readonly connections: number;
-  /** Those that were seen to have ended. */
-  readonly ended: Set<string>;
+  /** Key of the same real server behind a mark. */
+  readonly marked: string;
 }
 
 /** Looks into the connection table beside other work, and only when somebody has asked. */
@@ -48,8 +48,8 @@ export class EndedConnections {
   readonly #clock: Pick<Clock, 'now'>;
   /** By {@link keyOf}. */
   #asked = new Map<string, Question>();
-  /** Answered with yes. */
-  #ended: ReadonlyMap<string, Question> = new Map();
+  /** Questions that were answered with yes: their `until`. */
+  readonly #ended = new Map<string, number>();
   #isLooking = false;
   #notBefore = -Infinity;
 
@@ -65,8 +65,9 @@ export class EndedConnections {
    */
   have(virtual: VirtualName, real: DrainedServer, until: number): boolean {
     const key = keyOf('mark' in virtual ? ANY : describeVirtual(virtual), real);
-    if (this.#ended.get(key)?.until === until) return true;
-    this.#asked.set(key, { until, connections: real.inactiveConnections, ended: new Set() });
+    if (this.#ended.get(key) === until) return true;
+    const marked = keyOf(ANY, real);
+    this.#asked.set(key, { until, connections: real.inactiveConnections, marked });
     return false;
   }
 
@@ -77,9 +78,10 @@ export class EndedConnections {
     const started = this.#clock.now();
     if (asked.size === 0 || this.#isLooking || started < this.#notBefore) return;
     this.#isLooking = true;
-    this.#ended = new Map();
+    this.#ended.clear();
     try {
-      if (await strikeOpen(asked, this.#read())) this.#ended = answered(asked);
+      for (const [key, { until }] of await endedOf(asked, this.#read()))
+        this.#ended.set(key, until);
     } catch {
       // Then it takes until the kernel forgets them.
     }
@@ -92,30 +94,35 @@ export class EndedConnections {
 /** Packets with a mark reach any address: of its virtual server's connections, only the real server is known. */
 const ANY = 'any';
 
-/** Leaves those without an open connection, and notes the others. Resolves to whether it came to the end. */
-async function strikeOpen(
-  asked: Map<string, Question>,
+/** Those whose connections have all been seen, and none of them open. */
+async function endedOf(
+  asked: ReadonlyMap<string, Question>,
   connections: AsyncIterable<IpvsConnection>,
-): Promise<boolean> {
+): Promise<readonly (readonly [string, Question])[]> {
+  const ended = new Map([...asked.keys()].map((key) => [key, new Set<string>()]));
   let seen = 0;
   for await (const connection of connections) {
-    if (++seen > MOST_CONNECTIONS) return false;
+    if (++seen > MOST_CONNECTIONS) return [];
     if (connection.isTemplate) continue;
     const { protocol, virtual, virtualPort, real: address, realPort: port } = connection;
     const frontend = `${protocol} ${hostPort(virtual, virtualPort)}`;
     for (const key of [frontend, ANY].map((each) => keyOf(each, { address, port }))) {
-      if (!hasEnded(connection)) asked.delete(key);
+      if (!hasEnded(connection)) ended.delete(key);
       // What is read twice counts once.
       const { client, clientPort } = connection;
-      asked.get(key)?.ended.add(`${hostPort(client, clientPort)} ${frontend}`);
+      ended.get(key)?.add(`${hostPort(client, clientPort)} ${frontend}`);
     }
-    if (asked.size === 0) break;
+    if (ended.size === 0) return [];
   }
-  return true;
-}
-
-function answered(asked: ReadonlyMap<string, Question>): ReadonlyMap<string, Question> {
-  return new Map([...asked].filter(([, { connections, ended }]) => ended.size >= connections));
+  const counted = new Map<string, number>();
+  for (const { marked, connections: count } of asked.values()) {
+    counted.set(marked, (counted.get(marked) ?? 0) + count);
+  }
+  return [...asked].filter(([key, { marked, connections: count }]) => {
+    // Connections of a mark have the address of a frontend: all that lead there count together.
+    const [which, least] = asked.has(marked) ? [marked, counted.get(marked) ?? 0] : [key, count];
+    return ended.has(key) && (ended.get(which)?.size ?? -1) >= least;
+  });
 }
 
 function hasEnded({ state, expiresSeconds }: IpvsConnection): boolean {

@@ -235,9 +235,12 @@ class IpvsPlane implements DataPlane {
     for (let attempt = 1; ; attempt++) {
       await this.#adopt(routes !== undefined && attempt === 1 ? routes : undefined);
       const { foreign, errors } = await this.#write();
-      if (errors.length === 0 && foreign.length === 0) return;
+      if (errors.length === 0 && foreign.length === 0) {
+        this.#state.synchronised();
+        return;
+      }
       const [error] = errors;
-      if (error !== undefined && attempt === ATTEMPTS) throw error;
+      if (error !== undefined && attempt >= ATTEMPTS) throw error;
       this.#state.disown(foreign);
     }
   }

@@ -75,6 +75,8 @@ const NONE_LEAVING: ReadonlyMap<string, number> = new Map();
 /** Follows the virtual servers of the plane. Costs depend on what changes. */
 export class Servers {
   #held = new Map<string, HeldServer>();
+  /** In the order in which the kernel listed them. */
+  #listed: ReadonlySet<string> = new Set();
   readonly #wanted = new Map<string, WantedServer>();
   readonly #touched = new Set<string>();
   readonly #draining = new Set<string>();
@@ -111,7 +113,8 @@ export class Servers {
   ): Promise<readonly VirtualName[]> {
     // From the last one listed to the first: IPVS keeps real servers that others deleted (`ipvsadm -C`) for two minutes, the
     // last one first, and looks through them whenever one is added (ip_vs_trash_get_dest()). So it finds each at once.
-    for (const key of [...this.#held.keys()].toReversed()) this.#touched.add(key);
+    const made = this.#held.keys().filter((key) => !this.#listed.has(key));
+    for (const key of [...this.#listed, ...made].toReversed()) this.#touched.add(key);
     const held = new Map<string, HeldServer>();
     for await (const { name, scheduling, realServers } of found) {
       const key = describeVirtual(name);
@@ -126,6 +129,8 @@ export class Servers {
       });
       this.#touched.add(key);
     }
+    // What is made again after all was deleted is listed as before.
+    if (held.size > 0) this.#listed = new Set(held.keys());
     this.#held = held;
     this.#round = held.values();
     this.#draining.clear();

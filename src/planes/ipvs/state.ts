@@ -61,6 +61,8 @@ export class PlaneState {
   #foreign: ReadonlySet<string> = new Set();
   /** Those among them whose frontends our sets already named when that was found out. */
   #refused = new Set<string>();
+  /** Named by our sets when the kernel was read, until it holds what is wanted. */
+  #named: ReadonlySet<string> = new Set();
   /** Marks that frontends had in the kernel when it was read. */
   #foundMarks: ReadonlyMap<string, number> = new Map();
 
@@ -150,6 +152,7 @@ export class PlaneState {
     const ours = bound.filter(({ address }) => this.has(familyOf(address)));
     this.#addresses.adopt(ours.map((each) => [addressKey(each), each]));
     this.#foundMarks = marksIn([...entries.values()].flat());
+    this.#named = new Set();
   }
 
   /**
@@ -167,6 +170,7 @@ export class PlaneState {
     const { entries, bound } = base;
     const lost = this.#lostFamilies(base);
     const named = namedServers([...entries.values()].flat());
+    this.#named = named;
     const addresses = new Set(bound.map(({ address }) => address));
     const all = routes ?? [...this.plans.values()].map(({ route }) => route);
     const wanted = new Set(all.flatMap(frontendKeys));
@@ -205,11 +209,18 @@ export class PlaneState {
     this.#planAgain((plan) => this.#isBoundWrongly(plan));
   }
 
+  /** The kernel holds what is wanted. */
+  synchronised(): void {
+    this.#named = new Set();
+  }
+
   /** It turned out that somebody else has these virtual servers. */
   disown(foreign: readonly string[]): void {
     for (const key of foreign) {
       this.servers.disown(key);
-      this.#refused.add(key);
+      // A listing leaves servers out while others are deleted (ip_vs_genl_dump_services() counts): what is named is
+      // looked for again.
+      if (!this.#named.has(key)) this.#refused.add(key);
     }
   }
 

@@ -74,7 +74,7 @@ describe('Listings', () => {
   });
 
   test('go on after one has failed', async () => {
-    const { listings } = open((sequence, request) =>
+    const { io, listings } = open((sequence, request) =>
       request === 0 ? [acknowledgement(sequence, EPERM)] : [entry(sequence, 7), done(sequence)],
     );
     const [first, second] = await Promise.allSettled([
@@ -83,6 +83,7 @@ describe('Listings', () => {
     ]);
     assert.equal(first.status, 'rejected');
     assert.deepEqual(second, { status: 'fulfilled', value: [7] });
+    assert.equal(io.closed.length, 1, 'the rest of what was asked is not in the way');
   });
 
   test('under way are ended before the socket is closed', async () => {

@@ -107,6 +107,27 @@ test('the connections of a mark have any address', async () => {
   assert.equal(table.ended.have(marked, otherPod, 10), true);
 });
 
+test('connections of a mark and of frontends to the same endpoint count together', async () => {
+  const table = new Table();
+  const ended = { state: 'CLOSE' };
+  const ask = async (viaMark: number, viaFrontend: number): Promise<readonly boolean[]> => {
+    const until = ++table.drains;
+    const both = () => [
+      table.ended.have(marked, { ...pod, inactiveConnections: viaMark }, until),
+      table.ended.have(web, { ...pod, inactiveConnections: viaFrontend }, until),
+    ];
+    both();
+    await table.ended.look();
+    return both();
+  };
+  table.connections = [1, 2, 3].map((clientPort) => connection({ ...ended, clientPort }));
+  assert.deepEqual(await ask(2, 1), [true, true]);
+  // Three of the mark are seen, and one of the frontend, which may be half closed, is not.
+  assert.deepEqual(await ask(3, 1), [false, false]);
+  table.connections = [...table.connections, connection({ clientPort: 4 })];
+  assert.deepEqual(await ask(3, 1), [false, false]);
+});
+
 test('nothing is read unless somebody asked, and no more than is needed', async () => {
   const table = new Table();
   await table.ended.look();

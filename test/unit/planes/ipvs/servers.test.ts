@@ -293,14 +293,18 @@ test('what others deleted is made again from the last one listed to the first', 
   assert.ok(one !== undefined && two !== undefined && three !== undefined);
   await servers.adopt([two, three, one]);
   settle(servers, kernel);
-  kernel.log.length = 0;
-  kernel.servers.clear();
-  await servers.adopt(kernel.found());
-  settle(servers, kernel);
-  assert.deepEqual(
-    kernel.log.filter((line) => line.startsWith('add TCP')),
-    ['add TCP 10.96.0.1:80', 'add TCP 10.96.0.3:80', 'add TCP 10.96.0.2:80'],
-  );
+  // IPVS lists what was added last first: as before, and so the second time is like the first.
+  for (const time of ['once', 'and again']) {
+    kernel.log.length = 0;
+    kernel.servers.clear();
+    await servers.adopt(kernel.found());
+    settle(servers, kernel);
+    assert.deepEqual(
+      kernel.log.filter((line) => line.startsWith('add TCP')),
+      ['add TCP 10.96.0.1:80', 'add TCP 10.96.0.3:80', 'add TCP 10.96.0.2:80'],
+      time,
+    );
+  }
 });
 
 test('what is settled in parts comes to the same', () => {
