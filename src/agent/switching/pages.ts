@@ -3,7 +3,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Clock } from '../../core/clock.ts';
 import { AgentError } from '../errors.ts';
 import { PLANE_NAMES, type PlaneName } from '../mode.ts';
-import { type Answer, json } from '../http/answer.ts';
+import { type Answer, answer, json } from '../http/answer.ts';
 import type { StatusPages, StreamedAnswer } from '../status/status-server.ts';
 import type { SwitchRecord } from './journal.ts';
 import type { SwitchProgress } from './progress.ts';
@@ -26,6 +26,7 @@ type AskedSwitcher = Pick<Switcher, 'present' | 'planes' | 'record' | 'feed' | '
 
 /** A line is written at least this often, in milliseconds. */
 const SILENCE_MS = 10_000;
+const NEWS = 'application/x-ndjson';
 
 /**
  * The pages of the switcher.
@@ -33,7 +34,7 @@ const SILENCE_MS = 10_000;
  * `GET /v1/switch` gives a {@link SwitchState}. `POST /v1/switch?to=PLANE` begins a switch and streams a
  * {@link SwitchProgress} a line to its end (an empty line when there is no news); the switch goes on when nobody reads.
  * `&drain-limit=SECONDS` ends connections of the old plane, `&dry-run=1` only checks. `POST /v1/switch?follow=1` streams
- * what goes on already. Refusals have status 400 or 409 and a body `{"error":…,"code":…}`.
+ * what goes on already, or the end of it. Refusals have status 400 or 409 and a body `{"error":…,"code":…}`.
  */
 export function switchPages(switcher: AskedSwitcher, clock: Clock): StatusPages {
   const state = (): SwitchState => {
@@ -42,7 +43,8 @@ export function switchPages(switcher: AskedSwitcher, clock: Clock): StatusPages 
   };
   const post = ({ url = '' }: IncomingMessage): Answer | StreamedAnswer => {
     const { searchParams } = new URL(url, 'http://agent');
-    if (searchParams.has('follow')) return streamed(switcher, clock);
+    if (searchParams.has('follow'))
+      return isUnderWay(switcher) ? streamed(switcher, clock) : ended(switcher);
     const wish = wishIn(searchParams);
     if (typeof wish === 'string') return refusal(400, 'SY_SWITCH_REFUSED', wish);
     try {
@@ -62,9 +64,19 @@ export function switchPages(switcher: AskedSwitcher, clock: Clock): StatusPages 
   ]);
 }
 
+function isUnderWay({ record }: AskedSwitcher): boolean {
+  return record?.phase === 'building' || record?.phase === 'retiring';
+}
+
+/** The end of a switch that is over. */
+function ended({ feed }: AskedSwitcher): Answer {
+  const body = feed.last === undefined ? '' : `${JSON.stringify(feed.last)}\n`;
+  return answer(200, NEWS, body);
+}
+
 function streamed({ feed }: AskedSwitcher, clock: Clock): StreamedAnswer {
   const news = feed.follow(SILENCE_MS, clock);
-  return { status: 200, contentType: 'application/x-ndjson', pieces: lines(news) };
+  return { status: 200, contentType: NEWS, pieces: lines(news) };
 }
 
 async function* lines(news: AsyncIterable<SwitchProgress | undefined>): AsyncGenerator<string> {

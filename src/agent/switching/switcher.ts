@@ -156,7 +156,12 @@ export class Switcher implements AsyncDisposable {
     const from = this.present;
     const { to } = wish;
     const before = this.#record;
-    this.#remember({ ...wish, from, phase: 'building' });
+    try {
+      this.#remember({ ...wish, from, phase: 'building' });
+    } catch (error) {
+      this.#tell('failed', { from, to }, `nothing was begun: ${describeError(error)}`);
+      throw error;
+    }
     this.#tell('building', { from, to }, `making the ${to} plane beside the ${from} one`);
     const targets = await answering(sampleTargets(pipeline.planned.routes()), connect);
     try {
@@ -241,7 +246,7 @@ export class Switcher implements AsyncDisposable {
       },
       onGone: () => {
         this.#retirements.delete(name);
-        if (this.#work === undefined) this.#finish();
+        if (this.#work === undefined && name === this.#record?.from) this.#finish();
       },
       onTrouble: (error) => {
         events.onTrouble(`removing what the ${name} plane left; it is tried again`, error);

@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { AgentError } from '../../../../src/agent/errors.ts';
 import { ProgressFeed, type SwitchProgress } from '../../../../src/agent/switching/progress.ts';
 import { switchPages } from '../../../../src/agent/switching/pages.ts';
+import type { SwitchRecord } from '../../../../src/agent/switching/journal.ts';
 import type { SwitchWish } from '../../../../src/agent/switching/switcher.ts';
 import { FakeClock, turns } from '../fakes.ts';
 
@@ -19,7 +20,7 @@ const NEWS = {
 class Asked {
   readonly present = 'nftables';
   readonly planes = ['nftables', 'ipvs'] as const;
-  readonly record = undefined;
+  record: SwitchRecord | undefined;
   readonly feed = new ProgressFeed();
   readonly wishes: SwitchWish[] = [];
   readonly clock = new FakeClock();
@@ -77,8 +78,19 @@ test('a switch streams its news, a line each, and says that it lives', async () 
 test('a dry run and a follower change nothing', async () => {
   const asked = new Asked();
   assert.deepEqual((await asked.answer('POST', '?to=ipvs&dry-run=1'))[0], 200);
+  asked.record = {
+    configured: 'auto',
+    from: 'ipvs',
+    to: 'nftables',
+    phase: 'retiring',
+    since: NEWS.at,
+    drainLimitMs: null,
+  };
   const follower = await asked.ask('POST', '?follow=1');
   assert.ok(follower !== undefined && 'pieces' in follower);
+  asked.record = { ...asked.record, phase: 'done' };
+  asked.feed.tell({ ...NEWS, step: 'done' });
+  assert.deepEqual(await asked.answer('POST', '?follow=1'), [200, { ...NEWS, step: 'done' }]);
   await turns();
   assert.deepEqual(asked.wishes, []);
 });

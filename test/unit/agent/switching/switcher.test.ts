@@ -371,6 +371,10 @@ test('an agent that was killed while the old plane drained goes on with the time
   await turns();
   const limit = agent.machine.drainOptions?.limitMs ?? 0;
   assert.ok(limit > 39_000 && limit <= 40_000, `${limit} ms`);
+  assert.ok(
+    !agent.steps.includes('done'),
+    'planes that have left nothing are not the one that drains',
+  );
   agent.machine.connections = 0;
   await agent.clock.pass(2000);
   assert.equal(agent.written?.phase, 'done');
@@ -416,7 +420,7 @@ test('without a journal that can be written nothing begins', async () => {
   agent.cannotWrite = true;
   assert.match(String(await agent.switch('iptables-nft')), /disk is full/);
   assert.deepEqual(agent.machine.inForce, ['nftables']);
-  assert.deepEqual(agent.steps, []);
+  assert.deepEqual(agent.steps, ['failed'], 'who follows is told');
 });
 
 test('who follows gets all the news and then the end', async () => {
