@@ -54,10 +54,10 @@ export function switchPages(switcher: AskedSwitcher, clock: Clock): StatusPages 
       return refusal(409, error.code, error.message);
     }
     if (searchParams.has('dry-run')) return json(200, `${JSON.stringify(state())}\n`);
-    const answer = streamed(switcher, clock);
+    const news = streamed(switcher, clock);
     // What becomes of it is told to all who follow.
     switcher.switch(wish).catch(() => undefined);
-    return answer;
+    return news;
   };
   return new Map([
     ['/v1/switch', { GET: () => json(200, `${JSON.stringify(state())}\n`), POST: post }],
@@ -75,8 +75,8 @@ function ended({ feed }: AskedSwitcher): Answer {
 }
 
 function streamed({ feed }: AskedSwitcher, clock: Clock): StreamedAnswer {
-  const news = feed.follow(SILENCE_MS, clock);
-  return { status: 200, contentType: NEWS, pieces: lines(news) };
+  const pieces = lines(feed.follow(SILENCE_MS, clock));
+  return { status: 200, contentType: NEWS, pieces };
 }
 
 async function* lines(news: AsyncIterable<SwitchProgress | undefined>): AsyncGenerator<string> {
