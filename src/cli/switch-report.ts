@@ -2,7 +2,7 @@
 import type { PlaneName } from '../agent/mode.ts';
 import type { SwitchState } from '../agent/switching/pages.ts';
 import type { SwitchProgress } from '../agent/switching/progress.ts';
-import { listing } from '../tools/cleanup/describe.ts';
+import { describe, listing } from '../tools/cleanup/describe.ts';
 import { type Leftovers, count } from '../tools/cleanup/leftovers.ts';
 import type { RunningProxy } from '../tools/cleanup/running.ts';
 import { ToolError } from '../tools/errors.ts';
@@ -16,6 +16,7 @@ interface SwitchDocument {
   steps?: SwitchProgress[];
   kubeProxy?: Pick<Leftovers, 'objects' | 'kept' | 'unseen'>;
   undoBundle?: string;
+  unsaved?: readonly string[];
   putBack?: Pick<Restoration, 'objects' | 'present'>;
   remains?: readonly string[];
 }
@@ -95,8 +96,13 @@ export class SwitchReport {
   saved({ path, bundle }: StoredBundle): void {
     this.#document.undoBundle = path;
     this.line(`Kept them in ${path}: switchyard switch --undo puts them back.`);
-    if (bundle.unsaved.length === 0) return;
-    this.line(['It cannot put back:', ...bundle.unsaved.map((text) => `  ${text}`)].join('\n'));
+    this.#unsaved(bundle.unsaved);
+  }
+
+  /** A dry run found them. */
+  wouldRemove(leftovers: Leftovers, unsaved: readonly string[]): void {
+    this.line(['Would be removed:', ...describe(leftovers)].join('\n'));
+    this.#unsaved(unsaved);
   }
 
   /** What a take-over removed is going to be put back. */
@@ -139,10 +145,7 @@ export class SwitchReport {
   throwIfFailed(): void {
     if (this.#last === undefined || this.#last.step === 'done') return;
     const { step, text } = this.#last;
-    if (step === 'failed' || step === 'undone') {
-      this.end();
-      throw new ToolError('SY_SWITCH_FAILED', text);
-    }
+    if (step === 'failed' || step === 'undone') throw new ToolError('SY_SWITCH_FAILED', text);
     throw new ToolError(
       'SY_AGENT_ANSWER',
       `The agent ended before it was done, at: ${text}. It goes on when it runs again; see its log.`,
@@ -152,5 +155,11 @@ export class SwitchReport {
   /** Prints the document, if one is wanted. */
   end(): void {
     if (this.#isDocument) this.#output.out(`${JSON.stringify(this.#document, undefined, 2)}\n`);
+  }
+
+  #unsaved(unsaved: readonly string[]): void {
+    this.#document.unsaved = unsaved;
+    if (unsaved.length === 0) return;
+    this.line(['--undo cannot put back:', ...unsaved.map((text) => `  ${text}`)].join('\n'));
   }
 }

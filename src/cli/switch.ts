@@ -2,14 +2,13 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { SYSTEM_CLOCK } from '../agent/clock.ts';
 import { parseGoDuration } from '../agent/config/go-duration.ts';
-import { loadConfig } from '../agent/config/load.ts';
 import { OPTIONS } from '../agent/config/options.ts';
-import { readConfigFile } from '../agent/config/read-file.ts';
 import { PLANE_NAMES, type PlaneName } from '../agent/mode.ts';
 import type { SwitchState } from '../agent/switching/pages.ts';
 import { findTools } from '../kernel/iptables/variant.ts';
 import { openKernelIo } from '../kernel/koffi-io.ts';
-import { describe, summarise } from '../tools/cleanup/describe.ts';
+import { summarise } from '../tools/cleanup/describe.ts';
+import type { Leftovers } from '../tools/cleanup/leftovers.ts';
 import { type CleanupMachine, openRuleTools } from '../tools/cleanup/machine.ts';
 import { findRunning, refuseWhileRunning } from '../tools/cleanup/running.ts';
 import { ToolError } from '../tools/errors.ts';
@@ -18,9 +17,10 @@ import {
   checkSwitch,
   followSwitch,
   readSwitchState,
+  refuseUnlessServing,
   requestSwitch,
 } from '../tools/switch/request.ts';
-import { findKubeProxy, takeOver } from '../tools/switch/take-over.ts';
+import { checkTakeOver, findKubeProxy, takeOver } from '../tools/switch/take-over.ts';
 import {
   type StoredBundle,
   type TakeOverPlanes,
@@ -34,7 +34,6 @@ import {
   refuseWhenStale,
 } from '../tools/switch/undo.ts';
 import type { Output } from './output.ts';
-import { planeOffers } from './planes.ts';
 import { SwitchReport } from './switch-report.ts';
 
 interface Flags {
@@ -93,8 +92,11 @@ export function addSwitchCommand(program: Command, output: Output): void {
     )
     .action(async (flags: Flags) => {
       const report = new SwitchReport(output, flags.output === 'json');
-      await run(flags, report);
-      report.end();
+      try {
+        await run(flags, report);
+      } finally {
+        report.end();
+      }
     });
 }
 
@@ -109,9 +111,31 @@ async function run(flags: Flags, report: SwitchReport): Promise<void> {
     return;
   }
   const to = flags.to === 'iptables' ? (`iptables-${findTools().variant}` as const) : flags.to;
+  // Where the mode is another one, the agent itself says whether it can change; one whose plane fails must be able to.
+  if (to === state.plane) await refuseUnlessServing(flags.statusSocket);
   refuseWhileRunning('kube-proxy');
+  // What would stop the take-over is found before anything changes.
+  const found = await withMachine((machine) => previewTakeOver(machine, flags.stateFolder));
   const planeBefore = await changeMode(to, state, flags, report);
-  await replaceKubeProxy({ plane: to, planeBefore }, flags, report);
+  if (flags.dryRun !== true) {
+    // Connections may have drained for days.
+    await refuseUnlessServing(flags.statusSocket);
+    refuseWhileRunning('kube-proxy');
+    await replaceKubeProxy({ plane: to, planeBefore }, flags, report);
+  } else if (found !== undefined) {
+    report.leftovers(found.leftovers);
+    report.wouldRemove(found.leftovers, found.unsaved);
+  }
+}
+
+/** What a take-over would remove, and what of it could not be put back. `undefined`: nothing. */
+async function previewTakeOver(
+  machine: CleanupMachine,
+  stateFolder: string,
+): Promise<{ readonly leftovers: Leftovers; readonly unsaved: readonly string[] } | undefined> {
+  const leftovers = await findKubeProxy(machine);
+  if (leftovers === undefined) return undefined;
+  return { leftovers, unsaved: await checkTakeOver(leftovers, machine, stateFolder) };
 }
 
 /** Resolves to the plane before, if this command changed the mode, or another call of it that it goes on with. */
@@ -123,36 +147,37 @@ async function changeMode(
 ): Promise<PlaneName | null> {
   const seconds = drainLimit === undefined ? undefined : Math.ceil(drainLimit / 1000);
   const request = { to, drainLimit: seconds };
-  let planeBefore: PlaneName | null = null;
+  const isUnderWay = state.last?.to === to && state.last.phase !== 'done';
   if (dryRun === true) {
-    if (to !== state.plane) await checkSwitch(statusSocket, request);
+    if (to !== state.plane && !isUnderWay) await checkSwitch(statusSocket, request);
     report.possible(state.plane, to);
-  } else if (to !== state.plane) {
-    for await (const progress of requestSwitch(statusSocket, request)) report.progress(progress);
-    planeBefore = state.plane;
-  } else if (state.last?.phase === 'retiring') {
-    for await (const progress of followSwitch(statusSocket)) report.progress(progress);
-    planeBefore = state.last.from;
-  } else {
-    report.inCharge(to);
+    return null;
   }
+  if (to === state.plane && !isUnderWay) {
+    report.inCharge(to);
+    return null;
+  }
+  const news = isUnderWay ? followSwitch(statusSocket) : requestSwitch(statusSocket, request);
+  for await (const progress of news) report.progress(progress);
   report.throwIfFailed();
-  return planeBefore;
+  // One that ended just before it was followed has no news.
+  const { plane } = await readSwitchState(statusSocket);
+  if (plane === to) return isUnderWay ? state.last.from : state.plane;
+  throw new ToolError(
+    'SY_SWITCH_FAILED',
+    `The ${plane} plane is in charge, and not the ${to} one: see the log of the agent.`,
+  );
 }
 
 async function replaceKubeProxy(
   planes: TakeOverPlanes,
-  { dryRun, drainLimit, stateFolder }: Flags,
+  { drainLimit, stateFolder }: Flags,
   report: SwitchReport,
 ): Promise<void> {
   await withMachine(async (machine) => {
     const leftovers = await findKubeProxy(machine);
     if (leftovers === undefined) return;
     report.leftovers(leftovers);
-    if (dryRun === true) {
-      report.line(['Would be removed:', ...describe(leftovers)].join('\n'));
-      return;
-    }
     await takeOver(leftovers, machine, {
       stateFolder,
       planes,
@@ -191,14 +216,18 @@ async function undoTakeOver(
   report: SwitchReport,
 ): Promise<void> {
   const { statusSocket, dryRun } = flags;
-  const [running] = findRunning('kube-proxy');
+  let [running] = findRunning('kube-proxy');
   if (running === undefined) {
     refuseSharedServers(bundle, state.plane);
     await refuseWhenStale(bundle, statusSocket);
-    const to = planeToReturnTo(bundle);
     if (dryRun !== true) await replaceBundle({ path, bundle: { ...bundle, phase: 'restoring' } });
-    // First: our ipvs mode, if it is to end, has virtual servers of the same addresses.
-    if (to !== null) await changeMode(to, state, flags, report);
+    // First: our ipvs mode, if it is to end or still drains, has virtual servers of the same addresses.
+    await changeMode(planeToReturnTo(bundle) ?? state.plane, state, flags, report);
+    // Connections may have drained for days.
+    [running] = findRunning('kube-proxy');
+  }
+  if (running === undefined) {
+    await refuseWhenStale(bundle, statusSocket);
     await withMachine(async (machine) => {
       const restoration = await planRestoration(bundle, machine);
       report.restoration(restoration, path, dryRun === true);
@@ -212,16 +241,12 @@ async function undoTakeOver(
   report.whatRemains(running !== undefined, findRunning('switchyard'));
 }
 
-async function withMachine(use: (machine: CleanupMachine) => Promise<void>): Promise<void> {
+async function withMachine<T>(use: (machine: CleanupMachine) => Promise<T>): Promise<T> {
   const io = openKernelIo();
   const iptables = openRuleTools(io);
   try {
-    const loaded = loadConfig({
-      flags: new Map(),
-      readFile: readConfigFile,
-      hostname: 'localhost',
-    });
-    await use({ io, iptables, planes: planeOffers(io, loaded) });
+    // What our own planes have stays.
+    return await use({ io, iptables, planes: [] });
   } finally {
     for (const tool of iptables) tool.close();
   }

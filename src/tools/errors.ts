@@ -14,7 +14,7 @@
  * - `SY_NO_SUCH_SERVER`: IPVS has no virtual server of that address.
  * - `SY_OWNER_RUNNING`: a proxy still runs that must be stopped before.
  * - `SY_SWITCH_FAILED`: another mode was tried and does not work; the one before is in charge.
- * - `SY_SWITCH_REFUSED`: the agent cannot switch to this mode now.
+ * - `SY_SWITCH_REFUSED`: the agent cannot switch to this mode now, or kube-proxy's place cannot be taken or given back.
  * - `SY_UNDO_BUNDLE`: what a take-over removes, or removed, cannot be kept, read or loaded.
  * - `SY_UNDO_STALE`: what a take-over removed leads to endpoints that are gone.
  */

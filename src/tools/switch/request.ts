@@ -3,6 +3,7 @@ import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { askStatus } from '../../agent/status/ask.ts';
 import type { PlaneName } from '../../agent/mode.ts';
+import type { StatusDocument } from '../../agent/status/documents.ts';
 import type { SwitchState } from '../../agent/switching/pages.ts';
 import type { SwitchProgress } from '../../agent/switching/progress.ts';
 import { ToolError } from '../errors.ts';
@@ -21,6 +22,27 @@ const PATIENCE_MS = 30_000;
 /** How it stands. Rejects with a ToolError as `readPage` does. */
 export async function readSwitchState(socket: string): Promise<SwitchState> {
   return readPage<SwitchState>(socket, '/v1/switch');
+}
+
+/**
+ * Rejects with a ToolError `SY_SWITCH_REFUSED` while the agent does not serve, or cannot program what has changed: then
+ * kube-proxy's rules are still needed.
+ */
+export async function refuseUnlessServing(socket: string): Promise<void> {
+  const { servingSince, lastError } = await readPage<StatusDocument>(socket, '/v1/status');
+  if (servingSince === undefined) {
+    throw new ToolError(
+      'SY_SWITCH_REFUSED',
+      'The agent serves no Services yet, and nothing was changed: wait until it does (switchyard status).',
+    );
+  }
+  if (lastError?.lasts === true) {
+    throw new ToolError(
+      'SY_SWITCH_REFUSED',
+      `The agent cannot program the kernel since ${lastError.at}, and nothing was changed: ${lastError.error} ` +
+        'Repair that first (switchyard status).',
+    );
+  }
 }
 
 /** Checks, and changes nothing. Rejects with a ToolError `SY_SWITCH_REFUSED` that says what is in the way. */

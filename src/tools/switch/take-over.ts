@@ -2,22 +2,25 @@
  * Taking away what a stopped kube-proxy left, while our agent serves: rules first, for new connections are ours
  * already; virtual servers when their connections have ended.
  */
+import { MODES } from '../../agent/config/option.ts';
 import type { Clock } from '../../core/clock.ts';
 import type { KernelIo } from '../../kernel/io.ts';
 import type { VirtualAddress } from '../../kernel/ipvs/servers.ts';
 import { IpvsSocket } from '../../kernel/ipvs/socket.ts';
 import { findLeftovers } from '../cleanup/find.ts';
 import type { Leftovers, Removal } from '../cleanup/leftovers.ts';
-import type { CleanupMachine } from '../cleanup/machine.ts';
+import { type CleanupMachine, unseenRules } from '../cleanup/machine.ts';
 import { removeLeftovers } from '../cleanup/remove.ts';
+import { refuseWhileRunning } from '../cleanup/running.ts';
 import { ToolError } from '../errors.ts';
+import { isKept, stillThere } from './compare.ts';
 import { readObjects } from './save.ts';
 import {
   type StoredBundle,
   type TakeOverPlanes,
+  checkFolder,
   keepBundle,
   newestBundle,
-  objectKey,
   replaceBundle,
 } from './undo-bundle.ts';
 
@@ -37,10 +40,35 @@ export interface TakeOverOptions {
 
 const PERIOD_MS = 1000;
 
-/** What kube-proxy left, whatever its mode was. `undefined`: nothing. */
+/**
+ * What kube-proxy left, whatever its mode was. `undefined`: nothing. Rejects with a ToolError `SY_SWITCH_REFUSED` when it
+ * cannot look everywhere: what it does not see would stay in force.
+ */
 export async function findKubeProxy(machine: CleanupMachine): Promise<Leftovers | undefined> {
+  const unseen = unseenRules(machine, MODES);
+  if (unseen.length > 0) {
+    throw new ToolError(
+      'SY_SWITCH_REFUSED',
+      `What kube-proxy left cannot be found as a whole, and nothing was changed. ${unseen.join(' ')}`,
+    );
+  }
   const leftovers = await findLeftovers('kube-proxy', machine);
   return leftovers.objects.length === 0 ? undefined : leftovers;
+}
+
+/**
+ * Finds out whether they can be kept, and changes nothing. Resolves to what could not: a sentence each. Rejects with a
+ * ToolError `SY_UNDO_BUNDLE`.
+ */
+export async function checkTakeOver(
+  leftovers: Leftovers,
+  { io }: CleanupMachine,
+  stateFolder: string,
+): Promise<readonly string[]> {
+  if (leftovers.removal === undefined) return [];
+  await checkFolder(stateFolder);
+  const { unsaved } = await readObjects(leftovers, leftovers.removal, io);
+  return unsaved;
 }
 
 /**
@@ -48,7 +76,8 @@ export async function findKubeProxy(machine: CleanupMachine): Promise<Leftovers 
  * call goes on.
  *
  * Rejects as `removeLeftovers` does, and with a ToolError: `SY_UNDO_BUNDLE` before anything has changed,
- * `SY_SWITCH_REFUSED` when somebody undid it while connections drained.
+ * `SY_SWITCH_REFUSED` when somebody undid it, or wrote rules again, while connections drained; `SY_OWNER_RUNNING` when
+ * kube-proxy was started meanwhile.
  */
 export async function takeOver(
   leftovers: Leftovers,
@@ -69,28 +98,39 @@ export async function takeOver(
       'The take-over was undone while connections drained: what is there now stays.',
     );
   }
-  await removeLeftovers({ ...leftovers, removal: { ...removal, rules: [], tables: [] } }, machine);
+  refuseWhileRunning('kube-proxy');
+  const rest = stillThere(removal, await findLeftovers('kube-proxy', machine));
+  if (rest === undefined) {
+    throw new ToolError(
+      'SY_SWITCH_REFUSED',
+      'kube-proxy wrote rules again while connections drained: what is there now stays. Call this again to remove it.',
+    );
+  }
+  await removeLeftovers({ ...leftovers, removal: rest }, machine);
   await replaceBundle({ ...stored, bundle: { ...stored.bundle, phase: 'removed' } });
 }
 
-/** A new bundle, or that of an interrupted call that had begun to remove the same. */
+/** A new bundle, or that of an interrupted call, there or back, which holds all of this. */
 async function bundleFor(
   leftovers: Leftovers,
   removal: Removal,
   { io }: CleanupMachine,
   { stateFolder, planes, date }: TakeOverOptions,
 ): Promise<StoredBundle> {
-  const last = await newestBundle(stateFolder);
-  if (last?.bundle.phase === 'removing') {
-    const saved = new Set(last.bundle.objects.map(objectKey));
-    if (leftovers.objects.every((object) => saved.has(objectKey(object)))) {
-      const planeBefore = last.bundle.planeBefore ?? planes.planeBefore;
-      return replaceBundle({ ...last, bundle: { ...last.bundle, ...planes, planeBefore } });
-    }
-  }
   const objects = await readObjects(leftovers, removal, io);
+  const phase = 'removing';
+  const last = await newestBundle(stateFolder);
+  if (last !== undefined && last.bundle.phase !== 'removed' && isKept(objects, last.bundle)) {
+    const { bundle } = last;
+    const planeBefore = bundle.planeBefore ?? planes.planeBefore;
+    // A table goes as a whole: one that is there holds all that it held.
+    const present = new Set(objects.tables.map(({ family }) => family));
+    const gone = bundle.tables.filter(({ family }) => !present.has(family));
+    const tables = [...gone, ...objects.tables];
+    return replaceBundle({ ...last, bundle: { ...bundle, ...planes, planeBefore, phase, tables } });
+  }
   const savedAt = date().toISOString();
-  return keepBundle(stateFolder, { version: 1, phase: 'removing', savedAt, ...planes, ...objects });
+  return keepBundle(stateFolder, { version: 1, phase, savedAt, ...planes, ...objects });
 }
 
 async function drain(

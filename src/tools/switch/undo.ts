@@ -47,8 +47,9 @@ export function refuseSharedServers(bundle: UndoBundle, plane: PlaneName): void 
   );
 }
 
-function sharesServers({ servers }: UndoBundle, plane: PlaneName): boolean {
-  return plane === 'ipvs' && servers.length > 0;
+/** Those that our ipvs mode has taken over from kube-proxy are not in the bundle: they are ours. */
+function sharesServers({ objects }: UndoBundle, plane: PlaneName): boolean {
+  return plane === 'ipvs' && objects.some(({ mode }) => mode === 'ipvs');
 }
 
 /** Endpoints that a bundle leads new connections to, as `address:port`. */

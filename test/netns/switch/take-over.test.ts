@@ -55,7 +55,7 @@ describe('switchyard switch takes over from kube-proxy', { skip: labReason() }, 
 
       const dryUndo = await node.switch('--undo', '--dry-run');
       succeeded(dryUndo);
-      assert.match(dryUndo.stdout, /^Would put back .*: \d\d+ objects\n/);
+      assert.match(dryUndo.stdout, /^Would put back .*: \d\d+ objects$/m);
       assert.deepEqual(node.rules(), foreign, 'a dry run puts nothing back');
       const back = await node.switch('--undo');
       succeeded(back);
@@ -121,6 +121,40 @@ describe('switchyard switch takes over from kube-proxy', { skip: labReason() }, 
     setPhase(bundle, 'undone', 'restoring');
     node.shell('iptables-nft -t mangle -X KUBE-PROXY-CANARY');
     assert.match((await node.switch('--undo')).stdout, /: 1 object\n/);
+    assert.deepEqual(node.rules(), full);
+  });
+
+  test('what kube-proxy wrote after an interrupted take-over is what comes back, and once', async () => {
+    await using node = new RecordedNode(lab, LEFT['iptables mode, iptables-nft']);
+    await node.start('nftables');
+    const bundle = bundleIn((await node.switch('--to', 'nftables')).stdout);
+    setPhase(bundle, 'removed', 'removing');
+    // The same chain, with something else in it.
+    const chain = 'iptables-nft -t mangle -N KUBE-PROXY-CANARY';
+    node.shell(`${chain}; iptables-nft -t mangle -A KUBE-PROXY-CANARY -j RETURN`);
+    const again = node.rules();
+    assert.notEqual(bundleIn((await node.switch('--to', 'nftables')).stdout), bundle);
+    assert.notDeepEqual(node.rules(), again);
+    succeeded(await node.switch('--undo'));
+    assert.deepEqual(node.rules(), again);
+    const { stderr } = await node.switch('--undo');
+    assert.match(stderr, /SY_SWITCH_REFUSED.*no switch that could be undone/);
+    assert.deepEqual(node.rules(), again);
+  });
+
+  test('where nothing can be kept, the mode is not changed either', async () => {
+    await using node = new RecordedNode(lab, LEFT['nftables mode']);
+    await node.start('nftables');
+    const bundle = bundleIn((await node.switch('--to', 'nftables')).stdout);
+    succeeded(await node.switch('--undo'));
+    const full = node.rules();
+    writeFileSync(bundle, '{"version":1}');
+    for (const flags of [['--dry-run'], []]) {
+      const { code, stderr } = await node.switch('--to', 'iptables-nft', ...flags);
+      assert.equal(code, 1);
+      assert.match(stderr, /SY_UNDO_BUNDLE.*undo-.*not what this version writes/);
+    }
+    assert.deepEqual(planesIn(node), ['nftables']);
     assert.deepEqual(node.rules(), full);
   });
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { chown, mkdtemp, readFile, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -8,6 +8,7 @@ import { parseAddress } from '../../../../src/core/ip.ts';
 import {
   type SavedServer,
   type UndoBundle,
+  checkFolder,
   keepBundle,
   newestBundle,
   replaceBundle,
@@ -69,16 +70,14 @@ describe('Kept bundles', () => {
     await rm(parent, { recursive: true });
   });
 
-  test('the newest that is not undone comes first, then the one before', async () => {
+  test('the newest is the only one that can be undone, and once', async () => {
     const folder = join(parent, 'several', 'state');
     assert.equal(await newestBundle(folder), undefined);
     const old = await keepBundle(folder, BUNDLE);
     const recent = await keepBundle(folder, { ...BUNDLE, savedAt: '2026-11-23T08:00:00.000Z' });
     assert.deepEqual(await newestBundle(folder), recent);
     await replaceBundle({ ...recent, bundle: { ...recent.bundle, phase: 'undone' } });
-    assert.deepEqual(await newestBundle(folder), old);
-    await replaceBundle({ ...old, bundle: { ...old.bundle, phase: 'undone' } });
-    assert.equal(await newestBundle(folder), undefined);
+    assert.equal(await newestBundle(folder), undefined, `${old.path} is of no use any more`);
     assert.equal((await readdir(folder)).length, 2, 'nothing else is left in the folder');
   });
 
@@ -92,16 +91,52 @@ describe('Kept bundles', () => {
   test('one that is cut short, or of another version, is refused with its name', async () => {
     const folder = join(parent, 'broken');
     const { path } = await keepBundle(folder, BUNDLE);
-    for (const text of ['{"version":1,', '{"version":2}', 'null']) {
+    const without = Object.keys(BUNDLE).map((name) =>
+      Object.fromEntries(Object.entries(BUNDLE).filter(([each]) => each !== name)),
+    );
+    const wrong = [
+      { ...BUNDLE, version: 2 },
+      { ...BUNDLE, plane: 'userspace' },
+      { ...BUNDLE, phase: 'soon' },
+      { ...BUNDLE, rules: {} },
+    ];
+    const texts = [...without, ...wrong, null, 1, []].map((value) => JSON.stringify(value));
+    for (const text of ['{"version":1,', '{"version":1}', ...texts]) {
       await writeFile(path, text);
       await assert.rejects(newestBundle(folder), hasCode('SY_UNDO_BUNDLE', /broken\/undo-2026/));
     }
+    // It would be in the way of keeping another one, although that is newer.
+    await writeFile(join(folder, 'undo-2027.json'), JSON.stringify(BUNDLE));
+    await assert.rejects(checkFolder(folder), hasCode('SY_UNDO_BUNDLE', /broken\/undo-2026/));
   });
 
   test('a folder that cannot be written to is an error that says so', async () => {
     const file = join(parent, 'file');
     await writeFile(file, '');
     await assert.rejects(keepBundle(file, BUNDLE), hasCode('SY_UNDO_BUNDLE', /cannot be kept/));
+    const refusal = hasCode('SY_UNDO_BUNDLE', /cannot be kept in, or read from, [^:]*file: /);
+    await assert.rejects(checkFolder(file), refusal);
+    const folder = join(parent, 'not', 'yet');
+    await checkFolder(folder);
+    await assert.rejects(stat(join(parent, 'not')), { code: 'ENOENT' });
+  });
+
+  test("one of another user's is refused", { skip: process.geteuid?.() !== 0 }, async () => {
+    const folder = join(parent, 'others');
+    const { path } = await keepBundle(folder, BUNDLE);
+    await chown(path, 1000, 1000);
+    await assert.rejects(newestBundle(folder), hasCode('SY_UNDO_BUNDLE', /user 1000, not by root/));
+  });
+
+  test('what lies in the way of the next text is not written to', async () => {
+    const folder = join(parent, 'in-the-way');
+    const stored = await keepBundle(folder, BUNDLE);
+    const target = join(parent, 'target');
+    await writeFile(target, 'kept');
+    await symlink(target, `${stored.path}.tmp`);
+    await replaceBundle(stored);
+    assert.equal(await readFile(target, 'utf8'), 'kept');
+    assert.deepEqual(await newestBundle(folder), stored);
   });
 });
 
@@ -134,26 +169,32 @@ describe('What is undone first', () => {
 });
 
 describe('Virtual servers of kube-proxy', () => {
-  const shared: UndoBundle = { ...BUNDLE, plane: 'ipvs', servers: [SERVER] };
+  // Without servers: our ipvs mode had taken over all of them.
+  const object = { mode: 'ipvs', kind: 'ipset', place: 'ipset', name: 'KUBE-CLUSTER-IP' } as const;
+  const shared: UndoBundle = {
+    ...BUNDLE,
+    plane: 'ipvs',
+    objects: [{ ...object, contents: '1 element' }],
+  };
 
   test('are not put back while our ipvs mode has them', () => {
     const refusal = hasCode('SY_SWITCH_REFUSED', /--to nftables/);
     assert.throws(() => refuseSharedServers(shared, 'ipvs'), refusal);
     refuseSharedServers(shared, 'nftables');
-    refuseSharedServers({ ...shared, servers: [] }, 'ipvs');
+    refuseSharedServers({ ...shared, objects: [] }, 'ipvs');
     refuseSharedServers({ ...shared, planeBefore: 'nftables' }, 'ipvs');
   });
 
   test('are undone next once the mode is another one', () => {
     const state = { plane: 'nftables', last: last('ipvs', 'nftables') } as const;
     assert.equal(isModeNewer(shared, state), false);
-    assert.equal(isModeNewer({ ...shared, servers: [] }, state), true);
+    assert.equal(isModeNewer({ ...shared, objects: [] }, state), true);
   });
 
   test('come back without the ipvs mode that we had beside them', () => {
     const bundle: UndoBundle = { ...shared, plane: 'nftables', planeBefore: 'ipvs' };
     assert.equal(planeToReturnTo(bundle), null);
-    assert.equal(planeToReturnTo({ ...bundle, servers: [] }), 'ipvs');
+    assert.equal(planeToReturnTo({ ...bundle, objects: [] }), 'ipvs');
     refuseSharedServers(bundle, 'nftables');
   });
 });
