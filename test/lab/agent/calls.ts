@@ -45,6 +45,8 @@ export interface LoopReport {
   readonly probes: number;
   readonly failures: Readonly<Record<string, number>>;
   readonly servers: Readonly<Record<string, number>>;
+  /** When the first failure came (Unix milliseconds), and how long that probe took. */
+  readonly firstFailure?: { readonly at: number; readonly ms: number };
 }
 
 export type AgentCalls = {

@@ -107,15 +107,19 @@ async function run(
 ): Promise<LoopReport> {
   const failures: Record<string, number> = {};
   const servers: Record<string, number> = {};
+  let firstFailure: LoopReport['firstFailure'];
   let count = 0;
   do {
     for (const result of await probes(params.protocol, params)) {
       count++;
       if (result.ok) servers[result.server] = (servers[result.server] ?? 0) + 1;
-      else failures[result.error] = (failures[result.error] ?? 0) + 1;
+      else {
+        failures[result.error] = (failures[result.error] ?? 0) + 1;
+        firstFailure ??= { at: Date.now(), ms: result.ms };
+      }
     }
     firstEnded(undefined);
     await sleep(params.pauseMs);
   } while (!ended());
-  return { probes: count, failures, servers };
+  return { probes: count, failures, servers, ...(firstFailure && { firstFailure }) };
 }

@@ -41,12 +41,14 @@ describe('switchyard switch takes over from kube-proxy', { skip: labReason() }, 
       assert.ok(full.join('').length > foreign.join('').length + 5000);
       assert.equal(foreign.filter((line) => /eth[89]|TEAM/.test(line)).length, 12);
       const traffic = await Traffic.start(lab, WAYS);
+      traffic.step('start');
       await node.start('nftables');
 
       const dry = await node.switch('--to', 'nftables', '--dry-run');
       succeeded(dry);
       assert.match(dry.stdout, /Would be removed:/);
       assert.deepEqual(node.rules(), full);
+      traffic.step('take over');
       const there = await node.switch('--to', 'nftables');
       succeeded(there);
       assert.deepEqual(node.rules(), foreign);
@@ -57,6 +59,7 @@ describe('switchyard switch takes over from kube-proxy', { skip: labReason() }, 
       succeeded(dryUndo);
       assert.match(dryUndo.stdout, /^Would put back .*: \d\d+ objects$/m);
       assert.deepEqual(node.rules(), foreign, 'a dry run puts nothing back');
+      traffic.step('undo');
       const back = await node.switch('--undo');
       succeeded(back);
       assert.match(back.stdout, /^What remains to be done:\n {2}start kube-proxy/m);
@@ -64,6 +67,7 @@ describe('switchyard switch takes over from kube-proxy', { skip: labReason() }, 
       assert.equal(await traffic.isAlive(), true, 'after the way back');
       assert.deepEqual(planesIn(node), ['nftables']);
 
+      traffic.step('clear');
       await node.clear();
       assert.deepEqual(planesIn(node), []);
       assert.deepEqual(node.rules(), full);

@@ -52,6 +52,7 @@ export class Traffic {
   readonly #chatters: readonly Chatter[];
   readonly #loops: readonly (() => Promise<LoopReport>)[];
   readonly #names: readonly string[];
+  readonly #steps: string[] = [];
 
   private constructor(
     chatters: readonly Chatter[],
@@ -83,6 +84,11 @@ export class Traffic {
     );
   }
 
+  /** Says what is being done from now on, for the message of a failure. */
+  step(what: string): void {
+    this.#steps.push(`${what} ${clockTime(Date.now())}`);
+  }
+
   /** True when each connection that stays has exchanged something since the last call. */
   async isAlive(): Promise<boolean> {
     const before = this.#chatters.map(({ exchanges }) => exchanges);
@@ -107,10 +113,18 @@ export class Traffic {
     );
     let probes = 0;
     for (const [index, report] of reports.entries()) {
-      assert.deepEqual(report.failures, {}, `${this.#names[index]}, of ${report.probes} probes`);
+      const { at, ms } = report.firstFailure ?? { at: 0, ms: 0 };
+      const when = `the first at ${clockTime(at)} after ${ms.toFixed(1)} ms; ${this.#steps.join(', ')}`;
+      const what = `${this.#names[index]}, of ${report.probes} probes, ${when}`;
+      assert.deepEqual(report.failures, {}, what);
       assert.ok(report.probes > 10, `${this.#names[index]}: ${report.probes} probes`);
       probes += report.probes;
     }
     return probes;
   }
+}
+
+/** `09:15:47.123` */
+function clockTime(at: number): string {
+  return new Date(at).toISOString().slice(11, -1);
 }
