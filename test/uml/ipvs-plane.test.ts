@@ -9,6 +9,7 @@ import { skipOutsideUml } from '../lab/uml/inside.ts';
 import { place } from '../netns/conformance/place.ts';
 import { planeNamed } from '../netns/conformance/planes.ts';
 import { World } from '../netns/conformance/world.ts';
+import { frontend, route } from '../unit/core/routes.ts';
 import { address } from './kernel/helpers.ts';
 
 type Pod = 'pod-a' | 'pod-b' | 'pod-c' | 'pod-d';
@@ -42,24 +43,15 @@ describe('the ipvs plane', { skip: skipOutsideUml }, () => {
         weight,
       })),
     } as const;
-    return {
+    return route({
       key: `${service}:http/TCP/IPv4`,
       service,
       label: `${service}:http`,
-      family: 'IPv4',
-      protocol: 'TCP',
-      frontends: [{ kind: 'clusterIP', address: address(vip), port: 80 }],
+      frontends: [frontend('clusterIP', vip)],
       internal: target,
       external: target,
-      externalFromInside: undefined,
-      masqueradeExternal: true,
-      affinitySeconds: undefined,
-      scheduler: undefined,
-      drainSeconds: undefined,
-      allowedSources: undefined,
-      serving: [],
       ...fields,
-    };
+    });
   }
 
   /** Does something with an address that no other case has, and takes its Route away again. */

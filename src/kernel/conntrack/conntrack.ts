@@ -137,11 +137,10 @@ export class Conntrack {
     const doing = `listing ${family} UDP conntrack entries`;
     const dump = (kernelFilter: UdpFilter | undefined): Promise<boolean> =>
       this.#socket.dumpAsync(
-        (sequence) => {
-          this.#request.reset();
-          writeList(this.#request, sequence, family, kernelFilter);
-          return this.#request.written();
-        },
+        (sequence) =>
+          this.#request.message((request) => {
+            writeList(request, sequence, family, kernelFilter);
+          }),
         doing,
         (message) => {
           if (reader.read(message)) visit();

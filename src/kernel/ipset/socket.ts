@@ -181,11 +181,10 @@ export class IpsetSocket implements Disposable {
     visitElement: (element: ElementInfo) => void,
   ): void {
     this.#socket.dump(
-      (sequence) => {
-        this.#request.reset();
-        this.#encodeList(this.#request, sequence, name, flags);
-        return this.#request.written();
-      },
+      (sequence) =>
+        this.#request.message((request) => {
+          this.#encodeList(request, sequence, name, flags);
+        }),
       describeList(name),
       (message) => {
         if (message.type !== IPSET_CMD.LIST) return;
@@ -201,9 +200,9 @@ export class IpsetSocket implements Disposable {
     sequence: number,
     write: (request: NetlinkWriter) => void,
   ): Buffer {
-    this.#request.reset();
-    encode(this.#request, command, flags, sequence, write);
-    return this.#request.written();
+    return this.#request.message((request) => {
+      encode(request, command, flags, sequence, write);
+    });
   }
 
   #encodeList(

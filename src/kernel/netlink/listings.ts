@@ -61,11 +61,10 @@ export class Listings {
       const found: T[] = [];
       try {
         const isWhole = await socket.dumpAsync(
-          (sequence) => {
-            this.#request.reset();
-            write(this.#request, sequence);
-            return this.#request.written();
-          },
+          (sequence) =>
+            this.#request.message((request) => {
+              write(request, sequence);
+            }),
           doing,
           (message) => {
             read(message, found);

@@ -43,6 +43,13 @@ export class NetlinkWriter {
     this.#length = 0;
   }
 
+  /** The bytes of what `write` writes, and of nothing before it; they stay as they are until the next write. */
+  message(write: (writer: this) => void): Buffer {
+    this.reset();
+    write(this);
+    return this.written();
+  }
+
   /** Forgets what was written behind `length`. The bytes stay where they are until the next write. */
   truncate(length: number): void {
     this.#length = Math.min(length, this.#length);

@@ -49,12 +49,11 @@ export function listElements(
   for (let attempt = 0; attempt < LIST_ATTEMPTS; attempt++) {
     const places: Place[] = [];
     socket.dump(
-      (sequence) => {
-        request.reset();
-        beginRequest(request, name, NLM_F.DUMP, sequence);
-        request.end();
-        return request.written();
-      },
+      (sequence) =>
+        request.message(() => {
+          beginRequest(request, name, NLM_F.DUMP, sequence);
+          request.end();
+        }),
       doing,
       ({ bytes, start, end }) => places.push({ bytes, start, end }),
     );

@@ -228,11 +228,10 @@ export class LinkSocket implements Disposable {
   #listNow<T>({ doing, write, read }: Listing<T>): readonly T[] {
     const found: T[] = [];
     this.#socket.dump(
-      (sequence) => {
-        this.#request.reset();
-        write(this.#request, sequence);
-        return this.#request.written();
-      },
+      (sequence) =>
+        this.#request.message((request) => {
+          write(request, sequence);
+        }),
       doing,
       (message) => {
         read(message, found);

@@ -48,11 +48,10 @@ export class RouteSocket {
 
   #dump(what: 'addresses' | 'links', visit: (message: MessageCursor) => void): void {
     this.#socket.dump(
-      (sequence) => {
-        this.#request.reset();
-        writeList(this.#request, what, sequence);
-        return this.#request.written();
-      },
+      (sequence) =>
+        this.#request.message((request) => {
+          writeList(request, what, sequence);
+        }),
       `listing ${what}`,
       visit,
     );
