@@ -9,6 +9,7 @@ import type { Route, RouteChange } from '../../core/route.ts';
 import { KernelError, isKernelError } from '../../kernel/errors.ts';
 import { type Iptables, openIptables } from '../../kernel/iptables/iptables.ts';
 import { type Sysctls, openSysctls } from '../../kernel/sysctl.ts';
+import { packetsThrough } from '../in-flight.ts';
 import { ReportBuilder } from '../report.ts';
 import type {
   Capability,
@@ -276,14 +277,24 @@ class IptablesPlane implements DataPlane {
         for (const rule of rules) removedJumps.push({ table, chain, rule });
       }
     }
+    const ways = removedJumps.filter(isWayIn);
+    const nothing = { chains: () => [], gone: () => [], addedJumps: [] };
+    if (ways.length > 0) {
+      await this.#write(family, { ...nothing, removedJumps: ways });
+      await packetsThrough();
+    }
     await this.#write(family, {
-      chains: () => [],
+      ...nothing,
       gone: (table) => [...(found.get(table)?.chains.keys() ?? [])],
-      addedJumps: [],
-      removedJumps,
+      removedJumps: removedJumps.filter((jump) => !isWayIn(jump)),
     });
     return isFound;
   }
+}
+
+/** Whether new connections are translated by way of this rule. */
+function isWayIn({ table, chain }: Jump): boolean {
+  return table === 'nat' && (chain === 'PREROUTING' || chain === 'OUTPUT');
 }
 
 function familyOfChange({ before, after }: RouteChange): Family | undefined {

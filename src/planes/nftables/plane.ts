@@ -20,6 +20,7 @@ import type {
   ServiceCounters,
   WriteReport,
 } from '../plane.ts';
+import { packetsThrough } from '../in-flight.ts';
 import { forgetClients } from './affinity.ts';
 import { CountedPorts } from './counted-ports.ts';
 import { countedPorts, readCounters } from './counters.ts';
@@ -166,11 +167,19 @@ class NftablesPlane implements DataPlane {
     this.#tables = [];
     this.#batch.reset();
     this.#generation = this.#kernel().generation();
-    this.#deleteTables(FAMILIES);
-    const found = !this.#batch.isEmpty();
+    const there = FAMILIES.filter((family) => this.#hasTable(family));
+    for (const family of there) {
+      for (const { name, hook } of this.#kernel().chains(family, TABLE)) {
+        if (hook?.hook === 'prerouting' || hook?.hook === 'output') {
+          this.#batch.flushChain(family, TABLE, name);
+        }
+      }
+    }
     this.#commit();
-    await setImmediate();
-    return found;
+    if (there.length > 0) await packetsThrough();
+    this.#deleteTables(there);
+    this.#commit();
+    return there.length > 0;
   }
 
   close(): void {
@@ -257,14 +266,14 @@ class NftablesPlane implements DataPlane {
 
   #deleteTables(families: readonly Family[]): void {
     for (const family of families) {
-      if (
-        this.#kernel()
-          .tables(family)
-          .some(({ name }) => name === TABLE)
-      ) {
-        this.#batch.deleteTable(family, TABLE);
-      }
+      if (this.#hasTable(family)) this.#batch.deleteTable(family, TABLE);
     }
+  }
+
+  #hasTable(family: Family): boolean {
+    return this.#kernel()
+      .tables(family)
+      .some(({ name }) => name === TABLE);
   }
 
   #forget(table: FamilyTable, isStale: (frontend: Packed, endpoint: Packed) => boolean): void {

@@ -153,6 +153,35 @@ inNamespace(import.meta.filename, () => {
         run('-t', 'nat', '-X', 'THEIRS');
       });
 
+      void test('removal takes no new connections first, and leaves the rest to those that are on their way', async () => {
+        const plane = open();
+        await plane.open(SETTINGS, routes);
+        const written: string[] = [];
+        const watched = openIptablesPlane(options, {
+          ...machine,
+          openIptables: () => {
+            const iptables = machine.openIptables();
+            return {
+              ...iptables,
+              restore: async (family, batches) => {
+                written.push(
+                  batches.map(({ table, lines }) => `${table} ${lines.join(', ')}`).join(),
+                );
+                await iptables.restore(family, batches);
+              },
+            };
+          },
+        });
+        planes.push(watched);
+        await watched.remove();
+        const services = '-m comment --comment "switchyard: Services" -j SWY-SERVICES';
+        const waysIn = `nat -D PREROUTING ${services}, -D OUTPUT ${services}`;
+        assert.deepEqual(
+          written.map((text) => text === waysIn),
+          [true, false, false, true, false, false],
+        );
+      });
+
       void test('a batch of megabytes is written, and adopted by the next process without a write', async () => {
         const plane = open();
         const large = Array.from({ length: 40 }, (_, index) => route(index, 1000));

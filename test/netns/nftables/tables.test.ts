@@ -144,4 +144,15 @@ inNamespace(import.meta.filename, () => {
     assert.equal(await plane.remove(), true);
     assert.equal(nft('list', 'ruleset'), before);
   });
+
+  test('remove takes no new connections first, and leaves the rest to those that are on their way', async () => {
+    await plane.open(SETTINGS, [route(0, 2)]);
+    const whole = nft('list', 'table', 'ip', 'switchyard');
+    const removing = plane.remove();
+    const waysIn = /^\t\tjump services .*\n/gm;
+    assert.equal(whole.match(waysIn)?.length, 2);
+    assert.equal(nft('list', 'table', 'ip', 'switchyard'), whole.replace(waysIn, ''));
+    await removing;
+    assert.equal(nft('list', 'ruleset'), '');
+  });
 });
