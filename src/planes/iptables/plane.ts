@@ -277,24 +277,26 @@ class IptablesPlane implements DataPlane {
         for (const rule of rules) removedJumps.push({ table, chain, rule });
       }
     }
-    const ways = removedJumps.filter(isWayIn);
-    const nothing = { chains: () => [], gone: () => [], addedJumps: [] };
-    if (ways.length > 0) {
-      await this.#write(family, { ...nothing, removedJumps: ways });
-      await packetsThrough();
-    }
+    // Rules of filter go first: they refuse what is not translated, which ipvs may serve.
+    const isEarly = ({ table, chain }: Jump): boolean =>
+      table === 'filter' || chain === 'PREROUTING' || chain === 'OUTPUT';
+    const chainsIn = (table: Table): readonly string[] => [
+      ...(found.get(table)?.chains.keys() ?? []),
+    ];
+    const nothing = { chains: () => [], addedJumps: [] };
     await this.#write(family, {
       ...nothing,
-      gone: (table) => [...(found.get(table)?.chains.keys() ?? [])],
-      removedJumps: removedJumps.filter((jump) => !isWayIn(jump)),
+      gone: (table) => (table === 'filter' ? chainsIn(table) : []),
+      removedJumps: removedJumps.filter(isEarly),
+    });
+    if (isFound) await packetsThrough();
+    await this.#write(family, {
+      ...nothing,
+      gone: (table) => (table === 'nat' ? chainsIn(table) : []),
+      removedJumps: removedJumps.filter((jump) => !isEarly(jump)),
     });
     return isFound;
   }
-}
-
-/** Whether new connections are translated by way of this rule. */
-function isWayIn({ table, chain }: Jump): boolean {
-  return table === 'nat' && (chain === 'PREROUTING' || chain === 'OUTPUT');
 }
 
 function familyOfChange({ before, after }: RouteChange): Family | undefined {
