@@ -60,7 +60,8 @@ export interface IptablesOptions {
   readonly onWait?: ((text: string) => void) | undefined;
 }
 
-const NFT_TABLES = ['raw', 'mangle', 'nat', 'filter', 'security'] as const;
+/** Tables of iptables-nft. */
+export const NFT_TABLES = ['raw', 'mangle', 'nat', 'filter', 'security'] as const;
 
 /**
  * Finds the tools; their processes start when they are used first. Blocks while it runs a few short programs.

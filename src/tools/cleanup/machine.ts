@@ -4,7 +4,8 @@ import type { PlaneOffer } from '../../agent/mode.ts';
 import type { Family } from '../../core/ip.ts';
 import type { KernelIo } from '../../kernel/io.ts';
 import { isKernelError } from '../../kernel/errors.ts';
-import { type Iptables, openIptables } from '../../kernel/iptables/iptables.ts';
+import { type Iptables, NFT_TABLES, openIptables } from '../../kernel/iptables/iptables.ts';
+import { legacyTables } from '../../kernel/iptables/variant.ts';
 import { NftSocket } from '../../kernel/nftables/socket.ts';
 import type { Chains, Tables } from './rule-plan.ts';
 
@@ -22,6 +23,8 @@ export type RuleTool = Pick<Iptables, 'tools' | 'tables' | 'list' | 'restore'>;
 
 /** Both families. */
 export const FAMILIES: readonly Family[] = ['IPv4', 'IPv6'];
+
+const VARIANTS = ['nft', 'legacy'] as const;
 
 /** `iptables-nft`, `ip6tables-legacy`. */
 export function toolName(family: Family, { tools }: RuleTool): string {
@@ -49,23 +52,55 @@ export function parseChains(lines: readonly string[]): Chains {
   return chains;
 }
 
-/** A sentence when rules of iptables cannot be looked at though they should be. */
+/**
+ * Sentences about rules of iptables that cannot be looked at though they should be: there is no iptables at all, or the
+ * kernel has tables of a variant whose tools are missing.
+ */
 export function unseenRules(
-  { iptables }: Pick<CleanupMachine, 'iptables'>,
+  { io, iptables }: Pick<CleanupMachine, 'io' | 'iptables'>,
   modes: readonly PlaneMode[],
 ): readonly string[] {
-  return iptables.length > 0 || modes.every((mode) => mode === 'nftables')
-    ? []
-    : ['Rules of iptables: the program is not there. Install iptables, or put it on the PATH.'];
+  if (modes.every((mode) => mode === 'nftables')) return [];
+  if (iptables.length === 0) {
+    return [
+      'Rules of iptables: the program is not there. Install iptables, or put it on the PATH.',
+    ];
+  }
+  return VARIANTS.filter((variant) => iptables.every(({ tools }) => tools.variant !== variant))
+    .filter((variant) => (variant === 'nft' ? hasNftChains(io) : hasLegacyTables()))
+    .map(
+      (variant) =>
+        `Rules of iptables-${variant}: the kernel has tables of it, and the program is not there. ` +
+        `Install iptables-${variant}, or put it on the PATH.`,
+    );
 }
 
 /** Opens each variant of iptables that is installed and that this kernel takes rules of. To be closed after use. */
 export function openRuleTools(io: KernelIo): readonly Iptables[] {
-  return (['nft', 'legacy'] as const).flatMap((variant) =>
+  return VARIANTS.flatMap((variant) =>
     variant === 'nft' && !hasNftables(io)
       ? []
       : (unlessUnsupported(() => openIptables({ variant })) ?? []),
   );
+}
+
+function hasLegacyTables(): boolean {
+  return FAMILIES.some((family) => legacyTables(family).length > 0);
+}
+
+function hasNftChains(io: KernelIo): boolean {
+  if (!hasNftables(io)) return false;
+  const socket = NftSocket.open(io);
+  try {
+    return FAMILIES.some((family) =>
+      NFT_TABLES.some((table) =>
+        // Others make tables of these names too, with nft.
+        socket.chains(family, table).some(({ name }) => /^(?:KUBE|SWY)-/.test(name)),
+      ),
+    );
+  } finally {
+    socket.close();
+  }
 }
 
 function hasNftables(io: KernelIo): boolean {

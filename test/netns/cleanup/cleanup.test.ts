@@ -9,6 +9,9 @@ import { join } from 'node:path';
 import { afterEach, describe, test } from 'node:test';
 import { openKernelIo } from '../../../src/kernel/koffi-io.ts';
 import { openNftablesPlane } from '../../../src/planes/nftables/plane.ts';
+import { findLeftovers } from '../../../src/tools/cleanup/find.ts';
+import { type CleanupMachine, openRuleTools } from '../../../src/tools/cleanup/machine.ts';
+import { findKubeProxy } from '../../../src/tools/switch/take-over.ts';
 import { inNamespace } from '../../lab/in-namespace.ts';
 import { run } from '../../unit/cli/run.ts';
 import { flushRuleset, listRuleset, loadRuleset, shell } from '../kernel/helpers.ts';
@@ -219,6 +222,34 @@ inNamespace(import.meta.filename, () => {
       assert.deepEqual(chains, ['KUBE-FIREWALL', 'KUBE-FIREWALL']);
     }
     assert.doesNotMatch(shell('nft list tables'), /kube-proxy/);
+  });
+
+  test('a variant without its tools is told as unseen, where the kernel has tables of it', async () => {
+    const io = openKernelIo();
+    const tools = openRuleTools(io);
+    try {
+      const machine = (variant: Variant): CleanupMachine => ({
+        io,
+        iptables: tools.filter((each) => each.tools.variant === variant),
+        planes: [],
+      });
+      const unseen = async (variant: Variant): Promise<readonly string[]> =>
+        (await findLeftovers('kube-proxy', machine(variant))).unseen;
+      loadIptablesMode('legacy');
+      assert.match(
+        (await unseen('nft')).join(),
+        /^Rules of iptables-legacy: .*Install iptables-legacy/,
+      );
+      await assert.rejects(findKubeProxy(machine('nft')), { code: 'SY_SWITCH_REFUSED' });
+      assert.deepEqual(await unseen('legacy'), []);
+      loadIptablesMode('nft');
+      assert.match(
+        (await unseen('legacy')).join(),
+        /^Rules of iptables-nft: .*Install iptables-nft/,
+      );
+    } finally {
+      for (const tool of tools) tool.close();
+    }
   });
 
   test('while kube-proxy runs it is refused, and nothing is removed', async () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { openKernelIo } from '../../../../src/kernel/koffi-io.ts';
 import { describe, summarise } from '../../../../src/tools/cleanup/describe.ts';
 import type { Leftovers } from '../../../../src/tools/cleanup/leftovers.ts';
 import { unseenRules } from '../../../../src/tools/cleanup/machine.ts';
@@ -45,7 +46,7 @@ test('a summary has a sentence for each mode that was looked for', () => {
 });
 
 test('without iptables its rules are said to be unseen, unless nobody asked for them', () => {
-  const machine = { iptables: [] };
+  const machine = { io: openKernelIo(), iptables: [] };
   assert.match(unseenRules(machine, ['ipvs', 'nftables'])[0] ?? '', /iptables.*Install/);
   assert.deepEqual(unseenRules(machine, ['nftables']), []);
 });
