@@ -277,9 +277,6 @@ class IptablesPlane implements DataPlane {
         for (const rule of rules) removedJumps.push({ table, chain, rule });
       }
     }
-    // Rules of filter go first: they refuse what is not translated, which ipvs may serve.
-    const isEarly = ({ table, chain }: Jump): boolean =>
-      table === 'filter' || chain === 'PREROUTING' || chain === 'OUTPUT';
     const chainsIn = (table: Table): readonly string[] => [
       ...(found.get(table)?.chains.keys() ?? []),
     ];
@@ -297,6 +294,11 @@ class IptablesPlane implements DataPlane {
     });
     return isFound;
   }
+}
+
+/** Rules of filter go with the ways in: they refuse what is not translated, which ipvs may serve. */
+function isEarly({ table, chain }: Jump): boolean {
+  return table === 'filter' || chain === 'PREROUTING' || chain === 'OUTPUT';
 }
 
 function familyOfChange({ before, after }: RouteChange): Family | undefined {
