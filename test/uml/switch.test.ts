@@ -49,6 +49,15 @@ function kubeProxyIn(node: SwitchNode): string {
 
 const { address, port } = { address: place('IPv4', 1).clusterIP(), port: 80 };
 
+/** A node with what kube-proxy's ipvs mode left, and manifests of the same Service. */
+async function kubeProxyNode(lab: Lab): Promise<SwitchNode> {
+  const node = await startNode(lab, 'iptables-legacy', []);
+  node.proxy.kill('SIGKILL');
+  await node.clear();
+  loadKubeProxy(node);
+  return node;
+}
+
 describe('switchyard switch, with ipvs mode', { skip: skipOutsideUml }, () => {
   let lab: Lab;
 
@@ -94,10 +103,7 @@ describe('switchyard switch, with ipvs mode', { skip: skipOutsideUml }, () => {
   });
 
   test("connections through kube-proxy's virtual servers end before these go; --undo puts all of it back", async () => {
-    await using node = await startNode(lab, 'iptables-legacy', []);
-    node.proxy.kill('SIGKILL');
-    await node.clear();
-    loadKubeProxy(node);
+    await using node = await kubeProxyNode(lab);
     const full = kubeProxyIn(node);
     const ways: readonly Way[] = [
       ['client', address, port],
@@ -128,6 +134,28 @@ describe('switchyard switch, with ipvs mode', { skip: skipOutsideUml }, () => {
     await more.end();
     succeeded(await node.switchyard('cleanup', '--owner', 'kube-proxy'));
     assert.equal(node.shell('ipvsadm -Sn; ipset list -n'), '');
+  });
+
+  test('kube-proxy that runs again while connections drain keeps its virtual servers', async () => {
+    await using node = await kubeProxyNode(lab);
+    node.shell('ipvsadm --set 900 3 300');
+    const connection = await lab.host('client').open(address, port);
+    await node.start('iptables');
+    const asked = node.switch('--to', 'iptables-legacy');
+    await until(() => !node.shell('iptables-legacy-save').includes('KUBE-SERVICES'));
+    const servers = node.shell('ipvsadm -Sn');
+    const stop = await node.pretendKubeProxy();
+    try {
+      await connection.close();
+      const { code, stderr } = await asked;
+      assert.equal(code, 1);
+      assert.match(stderr, /SY_OWNER_RUNNING/);
+      assert.equal(node.shell('ipvsadm -Sn'), servers);
+    } finally {
+      await stop();
+    }
+    succeeded(await node.switch('--to', 'iptables-legacy'));
+    assert.equal(node.shell('ipvsadm -Sn'), '');
   });
 
   test('connections that last longer than --drain-limit end, and nothing else', async () => {

@@ -1,6 +1,4 @@
 /** A node with what a real kube-proxy 1.36.2 left (test/fixtures/kube-proxy-1.36), between rules of others. */
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import type { Lab } from '../../lab/lab.ts';
 import { recorded } from '../cleanup/recorded.ts';
@@ -134,19 +132,6 @@ export class RecordedNode extends SwitchNode {
         .map((line) => line.replace(/ \[\d+:\d+\]$/, '')),
       ...table.filter((text) => text !== '').map(withoutClients),
     ];
-  }
-
-  /** Has a program with the name of kube-proxy run on the node, until the function is called. */
-  async pretendKubeProxy(): Promise<() => Promise<void>> {
-    const program = ['bash', '-c', 'exec -a kube-proxy cat'];
-    const child = spawn('ip', ['netns', 'exec', this.lab.namespace('node'), ...program]);
-    const closed = once(child, 'close');
-    child.stdin.write('up');
-    await once(child.stdout, 'data');
-    return async () => {
-      child.stdin.end();
-      await closed;
-    };
   }
 }
 

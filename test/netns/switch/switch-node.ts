@@ -1,6 +1,7 @@
 /** The real proxy on a lab's node, with a folder of manifests and a socket of its own, to be switched. */
 import assert from 'node:assert/strict';
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -109,6 +110,19 @@ export class SwitchNode implements AsyncDisposable {
   /** The output of a shell script on the node. */
   shell(script: string, input = ''): string {
     return this.lab.run('node', 'sh', ['-ec', script], input);
+  }
+
+  /** Has a program with the name of kube-proxy run on the node, until the function is called. */
+  async pretendKubeProxy(): Promise<() => Promise<void>> {
+    const program = ['bash', '-c', 'exec -a kube-proxy cat'];
+    const child = spawn('ip', ['netns', 'exec', this.lab.namespace('node'), ...program]);
+    const closed = once(child, 'close');
+    child.stdin.write('up');
+    await once(child.stdout, 'data');
+    return async () => {
+      child.stdin.end();
+      await closed;
+    };
   }
 
   get #socket(): string {
