@@ -143,14 +143,14 @@ describe('switchyard switch, with ipvs mode', { skip: skipOutsideUml }, () => {
     await node.start('iptables');
     const asked = node.switch('--to', 'iptables-legacy');
     await until(() => !node.shell('iptables-legacy-save').includes('KUBE-SERVICES'));
-    const servers = node.shell('ipvsadm -Sn');
+    const kept = node.shell('ipvsadm -Sn');
     const stop = await node.pretendKubeProxy();
     try {
       await connection.close();
       const { code, stderr } = await asked;
       assert.equal(code, 1);
       assert.match(stderr, /SY_OWNER_RUNNING/);
-      assert.equal(node.shell('ipvsadm -Sn'), servers);
+      assert.equal(node.shell('ipvsadm -Sn'), kept);
     } finally {
       await stop();
     }
