@@ -44,24 +44,44 @@ export function listElements(
   reader: ElementReader,
   visit: (element: ElementView) => void,
 ): void {
-  const doing = `listing elements of set ${label(name)}`;
-  const request = new NetlinkWriter();
   for (let attempt = 0; attempt < LIST_ATTEMPTS; attempt++) {
-    const places: Place[] = [];
-    socket.dump(
-      (sequence) =>
-        request.message(() => {
-          beginRequest(request, name, NLM_F.DUMP, sequence);
-          request.end();
-        }),
-      doing,
-      ({ bytes, start, end }) => places.push({ bytes, start, end }),
-    );
+    const places = placesOf(socket, name);
     if (hasRepetitions(places, reader)) continue;
     for (const { bytes, start, end } of places) reader.read(bytes, start, end, visit);
     return;
   }
-  throw interrupted(doing, LIST_ATTEMPTS);
+  throw interrupted(describeListing(name), LIST_ATTEMPTS);
+}
+
+/** One listing, as it is. Returns false when it repeats elements, and so leaves others out. */
+export function listOnce(
+  socket: NetlinkSocket,
+  name: SetName,
+  visit: (element: ElementView) => void,
+): boolean {
+  const reader = new ElementReader();
+  const places = placesOf(socket, name);
+  for (const { bytes, start, end } of places) reader.read(bytes, start, end, visit);
+  return !hasRepetitions(places, reader);
+}
+
+function placesOf(socket: NetlinkSocket, name: SetName): readonly Place[] {
+  const request = new NetlinkWriter();
+  const places: Place[] = [];
+  socket.dump(
+    (sequence) =>
+      request.message(() => {
+        beginRequest(request, name, NLM_F.DUMP, sequence);
+        request.end();
+      }),
+    describeListing(name),
+    ({ bytes, start, end }) => places.push({ bytes, start, end }),
+  );
+  return places;
+}
+
+function describeListing(name: SetName): string {
+  return `listing elements of set ${label(name)}`;
 }
 
 function hasRepetitions(places: readonly Place[], reader: ElementReader): boolean {

@@ -16,7 +16,7 @@ import {
   NFT_MSG,
   NFT_OBJECT_COUNTER,
 } from './constants.ts';
-import { findElements, listElements } from './element-queries.ts';
+import { findElements, listElements, listOnce } from './element-queries.ts';
 import { type ElementInfo, ElementReader, type ElementView } from './elements.ts';
 import {
   type ChainInfo,
@@ -235,6 +235,20 @@ export class NftSocket {
     visit: (element: ElementView) => void,
   ): void {
     listElements(this.#socket, { family, table, set }, new ElementReader(), visit);
+  }
+
+  /**
+   * The same of a set that the kernel adds to and takes from by itself: elements may be visited twice or left out. Returns
+   * false when some were visited twice.
+   * @throws KernelError NOT_FOUND: no such table or set.
+   */
+  mostElements(
+    family: Family,
+    table: string,
+    set: string,
+    visit: (element: ElementView) => void,
+  ): boolean {
+    return listOnce(this.#socket, { family, table, set }, visit);
   }
 
   /**

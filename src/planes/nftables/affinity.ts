@@ -9,11 +9,15 @@ import type { NftSocket } from '../../kernel/nftables/socket.ts';
 import { SETS, TABLE } from './schema.ts';
 import { type Packed, bytesOf } from './keys.ts';
 import { dataOf, keyOf } from './read.ts';
+import { portions } from './table.ts';
 
-/** An element can expire between being read and being deleted; then the rest is read again. */
-const ATTEMPTS = 5;
+/** Clients come and expire meanwhile, so that a listing may leave some out. */
+const PASSES = 5;
 
-/** Deletes every remembered client for which `isStale` says so. */
+/**
+ * Deletes every remembered client for which `isStale` says so. Where so many come and go that some are left out each time,
+ * these stay until the next verification.
+ */
 export function forgetClients(
   socket: NftSocket,
   family: Family,
@@ -21,19 +25,23 @@ export function forgetClients(
   batch: NftBatch,
   commit: () => void,
 ): void {
-  for (let attempt = 1; ; attempt++) {
-    socket.eachElement(family, TABLE, SETS.affinity, (element) => {
-      const key = keyOf(element);
-      if (isStale(key.slice(addressLength(family)), dataOf(element))) {
-        batch.deleteElement(family, TABLE, SETS.affinity, bytesOf(key));
-      }
-    });
+  const forget = (keys: readonly Packed[]): void => {
+    for (const key of keys) batch.deleteElement(family, TABLE, SETS.affinity, bytesOf(key));
     try {
       commit();
-      return;
     } catch (error) {
-      const expired = isKernelError(error, 'SY_KERNEL_NOT_FOUND');
-      if (!expired || attempt === ATTEMPTS) throw error;
+      if (!isKernelError(error, 'SY_KERNEL_NOT_FOUND')) throw error;
+      // One that has expired meanwhile makes the kernel refuse those beside it.
+      if (keys.length > 1) for (const key of keys) forget([key]);
     }
+  };
+  for (let pass = 1; pass <= PASSES; pass++) {
+    const stale = new Set<Packed>();
+    const isWhole = socket.mostElements(family, TABLE, SETS.affinity, (element) => {
+      const key = keyOf(element);
+      if (isStale(key.slice(addressLength(family)), dataOf(element))) stale.add(key);
+    });
+    for (const keys of portions([...stale])) forget(keys);
+    if (isWhole) return;
   }
 }

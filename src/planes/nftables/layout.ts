@@ -13,6 +13,7 @@ import {
   addChain,
   addFixedPicks,
   addPickChain,
+  addRules,
   pickRules,
   staticChains,
 } from './rules.ts';
@@ -28,6 +29,9 @@ import {
   pickChain,
   setDefinitions,
 } from './schema.ts';
+
+/** Chains by which new connections come. */
+const WAYS_IN = [CHAINS.prerouting, CHAINS.output] as const;
 
 /** How much of the fixed part of a table found in the kernel can stay. */
 export type LayoutState = 'absent' | 'foreign layout' | 'foreign rules' | 'ours';
@@ -78,17 +82,29 @@ export class Layout {
     return fixed ? 'ours' : 'foreign rules';
   }
 
-  /** Writes table, sets and chains where there is no table. */
+  /** True when a table that was found takes new connections. */
+  takesConnections({ chains }: TableContents): boolean {
+    return WAYS_IN.some((name) => (chains.get(name)?.length ?? 0) > 0);
+  }
+
+  /** Has it take new connections. */
+  openWaysIn(batch: NftBatch): void {
+    for (const { name, rules } of this.#chains([])) {
+      if (isWayIn(name)) addRules(batch, this.family, name, rules);
+    }
+  }
+
+  /** Writes table, sets and chains where there is no table. It takes no connections yet. */
   create(batch: NftBatch): void {
     batch.addTable(this.family, TABLE, this.#comment);
     for (const set of setDefinitions(this.family)) batch.addSet(this.family, TABLE, set);
-    for (const chain of this.#chains([])) addChain(batch, this.family, chain);
+    for (const chain of this.#chains([])) addChain(batch, this.family, closed(chain));
     addFixedPicks(batch, this.family);
   }
 
   /**
    * Writes every rule anew into a table of our layout. Sets and their elements stay; chains and rules that
-   * are none of ours go.
+   * are none of ours go. It takes connections if it did before.
    */
   rewriteRules(batch: NftBatch, contents: TableContents): void {
     const { family } = this;
@@ -104,7 +120,8 @@ export class Layout {
     for (const name of contents.chains.keys()) {
       if (!keep.has(name)) batch.deleteChain(family, TABLE, name);
     }
-    for (const chain of chains) addChain(batch, family, chain);
+    const isOpen = this.takesConnections(contents);
+    for (const chain of chains) addChain(batch, family, isOpen ? chain : closed(chain));
     for (const { kind, slots } of picks) addPickChain(batch, family, kind, slots);
     addFixedPicks(batch, family);
   }
@@ -123,6 +140,14 @@ export class Layout {
       ...(this.#settings.countedPorts > 0 ? countChains(this.family) : []),
     ];
   }
+}
+
+function isWayIn(chain: string): boolean {
+  return WAYS_IN.some((name) => name === chain);
+}
+
+function closed(chain: Chain): Chain {
+  return isWayIn(chain.name) ? { ...chain, rules: [] } : chain;
 }
 
 function pickChainsOf(contents: TableContents): readonly { kind: PickKind; slots: number }[] {

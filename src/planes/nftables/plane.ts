@@ -100,6 +100,8 @@ class NftablesPlane implements DataPlane {
       return { table, planChanges };
     });
     try {
+      for (const { table, planChanges } of work) table.addPicks(this.#batch, planChanges);
+      this.#commit();
       for (const { table, planChanges } of work) {
         const sink = this.#sink(table.family);
         for (const chunk of portions(planChanges)) {
@@ -217,10 +219,17 @@ class NftablesPlane implements DataPlane {
         }
         const ours = new Set(this.#tables.map(({ family }) => family));
         this.#deleteTables(FAMILIES.filter((family) => !ours.has(family)));
-        for (const table of this.#tables) await this.#synchroniseTable(table, drift, routes);
-        this.#commit();
+        const lost = new Map<FamilyTable, Forgotten>();
         for (const table of this.#tables) {
-          this.#forget(table, (frontend, endpoint) => !table.mayRemember(frontend, endpoint));
+          lost.set(table, await this.#synchroniseTable(table, drift, routes));
+        }
+        this.#commit();
+        for (const [table, gone] of lost) {
+          this.#forget(
+            table,
+            (frontend, endpoint) =>
+              gone.get(frontend)?.has(endpoint) === true || !table.mayRemember(frontend, endpoint),
+          );
         }
         return drift;
       } catch (error) {
@@ -230,11 +239,12 @@ class NftablesPlane implements DataPlane {
     }
   }
 
+  /** Returns what clients are to forget. */
   async #synchroniseTable(
     table: FamilyTable,
     drift: string[],
     routes: readonly Route[] | undefined,
-  ): Promise<void> {
+  ): Promise<Forgotten> {
     const { family, layout } = table;
     const contents = await readTable(this.#kernel(), family);
     const state = layout.judge(contents);
@@ -248,7 +258,11 @@ class NftablesPlane implements DataPlane {
 
     const sink = this.#sink(family, usable === undefined ? undefined : drift);
     const found = usable?.plans ?? new Map<Packed, FrontendPlan>();
+    const isOpen = usable !== undefined && layout.takesConnections(usable);
+    const lost: Forgotten = new Map();
     for (const changes of table.differences(found, routes)) {
+      collectForgotten(changes, lost);
+      if (table.addPicks(this.#batch, changes) && isOpen) this.#commit();
       table.write(this.#batch, changes, sink);
       // A table of another layout is replaced in one transaction, so that no packet sees it half empty.
       if (state !== 'foreign layout' && this.#isLarge()) this.#commit();
@@ -262,6 +276,9 @@ class NftablesPlane implements DataPlane {
     for (const name of table.dropUnusedCounters(this.#batch)) {
       noteDrift(drift, `${FAMILY_NAME[family]} ${TABLE}: counter ${name} was not ours`);
     }
+    // Not before all is there: what is translated and not masqueraded yet would stay so.
+    if (!isOpen) layout.openWaysIn(this.#batch);
+    return lost;
   }
 
   #deleteTables(families: readonly Family[]): void {

@@ -331,10 +331,20 @@ function pickMap(kind: PickKind): string {
 
 /** Adds a chain and its rules. The chain must be new or empty. */
 export function addChain(batch: NftBatch, family: Family, chain: Chain): void {
-  const { name, hook } = chain;
+  const { name, hook, rules } = chain;
   batch.addChain(family, TABLE, hook === undefined ? { name } : { name, hook });
-  for (const rule of chain.rules) {
-    batch.addRule(family, TABLE, name, rule.expressions, rule.comment);
+  addRules(batch, family, name, rules);
+}
+
+/** Adds rules to the end of a chain. */
+export function addRules(
+  batch: NftBatch,
+  family: Family,
+  chain: string,
+  rules: readonly Rule[],
+): void {
+  for (const { expressions, comment } of rules) {
+    batch.addRule(family, TABLE, chain, expressions, comment);
   }
 }
 

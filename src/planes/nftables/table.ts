@@ -126,12 +126,29 @@ export class FamilyTable {
     return changes;
   }
 
-  /** Adds the chains, sets and counters that these changes need, then their elements. */
+  /**
+   * Adds the pick chains that these changes need. Where packets come by, it is to be committed before {@link write}: one that
+   * is on its way then meets rules of before, and a chain that comes with the element that leads there would be empty for
+   * it. Returns whether there are any.
+   */
+  addPicks(batch: NftBatch, changes: readonly PlanChange[]): boolean {
+    let isAny = false;
+    for (const { after } of changes) {
+      for (const kind of PICK_KINDS) {
+        const slots = after?.[kind].code;
+        if (slots === undefined || this.#picks[kind].has(slots)) continue;
+        addPickChain(batch, this.family, kind, slots);
+        this.#picks[kind].add(slots);
+        isAny = true;
+      }
+    }
+    return isAny;
+  }
+
+  /** Adds the sets and counters that these changes need, then their elements. */
   write(batch: NftBatch, changes: readonly PlanChange[], sink: ElementSink): void {
     for (const { after } of changes) {
       if (after === undefined) continue;
-      this.#needPick(batch, 'outside', after.outside.code);
-      this.#needPick(batch, 'inside', after.inside.code);
       for (const seconds of after.sticky.keys()) this.#needSticky(batch, seconds);
       this.#counters.add(batch, after.counters);
     }
@@ -192,12 +209,6 @@ export class FamilyTable {
   #forgetPlans(): void {
     for (const plan of this.#plans.values()) this.#share(plan, 'release');
     this.#plans.clear();
-  }
-
-  #needPick(batch: NftBatch, kind: PickKind, slots: number | undefined): void {
-    if (slots === undefined || this.#picks[kind].has(slots)) return;
-    addPickChain(batch, this.family, kind, slots);
-    this.#picks[kind].add(slots);
   }
 
   #needSticky(batch: NftBatch, seconds: number): void {

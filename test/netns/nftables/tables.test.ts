@@ -2,12 +2,27 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { afterEach, beforeEach, test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import { parseCidr } from '../../../src/core/ip.ts';
 import { openKernelIo } from '../../../src/kernel/koffi-io.ts';
+import { NftBatch } from '../../../src/kernel/nftables/batch.ts';
+import { NftSocket } from '../../../src/kernel/nftables/socket.ts';
+import { forgetClients } from '../../../src/planes/nftables/affinity.ts';
 import { openNftablesPlane } from '../../../src/planes/nftables/plane.ts';
 import type { DataPlane } from '../../../src/planes/plane.ts';
 import { inNamespace } from '../../lab/in-namespace.ts';
+import { frontend } from '../../unit/core/routes.ts';
 import { SETTINGS, chains, nft, route } from './routes.ts';
+
+/** A client in the map of those that are. */
+function remembered(client: string): string {
+  return `${client} . 10.96.0.0 . tcp . 80 : 10.1.0.0 . 8080`;
+}
+
+/** Rules by which new connections come. */
+function waysIn(): readonly string[] {
+  return nft('list', 'table', 'ip', 'switchyard').match(/^\t\tjump services/gm) ?? [];
+}
 
 inNamespace(import.meta.filename, () => {
   let plane: DataPlane;
@@ -83,6 +98,94 @@ inNamespace(import.meta.filename, () => {
     assert.doesNotMatch(listed, /192\.0\.2\.9/);
   });
 
+  test('clients remembered outside at an endpoint that only insiders may use now are forgotten', async () => {
+    const both = route(0, 2, { affinitySeconds: 600 });
+    const [first] = both.external.kind === 'endpoints' ? both.external.endpoints : [];
+    assert.ok(first !== undefined);
+    const frontends = [frontend('nodePort', '10.96.0.0')];
+    await plane.open(SETTINGS, [{ ...both, frontends }]);
+    nft(
+      'add element ip switchyard affinity { 192.0.2.8 . 10.96.0.0 . tcp . 80 : 10.1.0.0 . 8080, 192.0.2.9 . 10.96.0.0 . tcp . 80 : 10.1.0.1 . 8080 }',
+    );
+    const next = openNftablesPlane(openKernelIo());
+    await next.open(SETTINGS, [
+      {
+        ...both,
+        frontends,
+        external: { kind: 'endpoints', endpoints: [first] },
+        externalFromInside: both.external,
+        masqueradeExternal: false,
+      },
+    ]);
+    next.close();
+    const listed = nft('list', 'map', 'ip', 'switchyard', 'affinity');
+    assert.match(listed, /192\.0\.2\.8/);
+    assert.doesNotMatch(listed, /192\.0\.2\.9/);
+  });
+
+  test('clients that expire while others are forgotten are in nobody’s way', async () => {
+    await plane.open(SETTINGS, [route(0, 1, { affinitySeconds: 600 })]);
+    const clients = Array.from({ length: 250 }, (_, index) => remembered(`192.0.2.${index}`));
+    nft(`add element ip switchyard affinity { ${clients.join(', ')} }`);
+    using stack = new DisposableStack();
+    const socket = stack.adopt(NftSocket.open(openKernelIo()), (each) => {
+      each.close();
+    });
+    const batch = new NftBatch();
+    let isListed = false;
+    const isStale = (): boolean => {
+      const listed = isListed ? '' : nft('list', 'map', 'ip', 'switchyard', 'affinity');
+      const [first] = /192\.0\.2\.\d+/.exec(listed) ?? [];
+      if (first !== undefined) {
+        nft(`delete element ip switchyard affinity { ${remembered(first)} }`);
+      }
+      isListed = true;
+      return true;
+    };
+    forgetClients(socket, 'IPv4', isStale, batch, () => {
+      isListed = false;
+      try {
+        socket.commit(batch);
+      } finally {
+        batch.reset();
+      }
+    });
+    assert.doesNotMatch(nft('list', 'map', 'ip', 'switchyard', 'affinity'), /192\.0\.2\./);
+  });
+
+  test('no connection is taken before all is there, also after a crash in between', async () => {
+    const routes = Array.from({ length: 500 }, (_, index) => route(index, 3));
+    const seen: (readonly string[])[] = [];
+    const watch = async (opening: Promise<unknown>): Promise<void> => {
+      const isOpen = opening.then(() => true);
+      while (!(await Promise.race([isOpen, setImmediate(false)]))) {
+        if (nft('list', 'tables').includes('table ip switchyard')) seen.push(waysIn());
+      }
+    };
+    await watch(plane.open(SETTINGS, routes));
+    assert.equal(waysIn().length, 2);
+    for (const chain of ['nat-prerouting', 'nat-output']) {
+      nft('flush', 'chain', 'ip', 'switchyard', chain);
+    }
+    nft('flush', 'map', 'ip', 'switchyard', 'service-ips');
+    const next = openNftablesPlane(openKernelIo());
+    await watch(next.open(SETTINGS, routes));
+    next.close();
+    assert.equal(waysIn().length, 2);
+    assert.ok(seen.length >= 2);
+    assert.deepEqual(new Set(seen.flat()), new Set());
+    assert.deepEqual((await plane.verify()).drift, []);
+  });
+
+  test('the chain for a new number of endpoints is there before anything leads to it', async () => {
+    const [two, three, four] = [route(0, 2), route(0, 3), route(0, 4)];
+    await plane.open(SETTINGS, [two, route(1, 3)]);
+    const known = await plane.apply([{ key: two.key, before: two, after: three }]);
+    assert.equal(known.batches, 1);
+    const unknown = await plane.apply([{ key: two.key, before: three, after: four }]);
+    assert.equal(unknown.batches, 2);
+  });
+
   test('a family that is not wanted any more loses its table', async () => {
     await plane.open(SETTINGS, []);
     await plane.open({ ...SETTINGS, families: ['IPv4'] }, []);
@@ -149,9 +252,9 @@ inNamespace(import.meta.filename, () => {
     await plane.open(SETTINGS, [route(0, 2)]);
     const whole = nft('list', 'table', 'ip', 'switchyard');
     const removing = plane.remove();
-    const waysIn = /^\t\tjump services .*\n/gm;
-    assert.equal(whole.match(waysIn)?.length, 2);
-    assert.equal(nft('list', 'table', 'ip', 'switchyard'), whole.replace(waysIn, ''));
+    const jumps = /^\t\tjump services .*\n/gm;
+    assert.equal(whole.match(jumps)?.length, 2);
+    assert.equal(nft('list', 'table', 'ip', 'switchyard'), whole.replace(jumps, ''));
     await removing;
     assert.equal(nft('list', 'ruleset'), '');
   });
