@@ -48,7 +48,7 @@ export interface Kept {
 export interface RuleRemoval {
   readonly variant: Variant;
   readonly family: Family;
-  /** One for each table: it goes at once or not at all. */
+  /** One for each table. */
   readonly batches: readonly TableBatch[];
   /** All that was there, of others too. */
   readonly found: Tables;

@@ -8,13 +8,21 @@ import { NftSocket } from '../../kernel/nftables/socket.ts';
 import { RTPROT_STATIC } from '../../kernel/rtnetlink/constants.ts';
 import { LinkBatch, LinkSocket } from '../../kernel/rtnetlink/links.ts';
 import { LINK } from '../../planes/ipvs/schema.ts';
+import { packetsThrough } from '../../planes/in-flight.ts';
 import { KUBE_PROXY_TABLE } from './kube-proxy-names.ts';
 import type { Leftovers, Removal } from './leftovers.ts';
 import type { CleanupMachine } from './machine.ts';
 
+/** Lines that take away what leads there, by table. */
+const WAYS_IN: Readonly<Record<string, RegExp>> = {
+  nat: /^-D (?:PREROUTING|OUTPUT) /,
+  filter: /^-D (?:INPUT|FORWARD|OUTPUT) /,
+};
+
 /**
- * Removes what {@link Leftovers} lists. Each table of iptables changes at once or not at all; so do the tables of
- * nf_tables. After an error, what was removed stays so: find again, and remove the rest.
+ * Removes what {@link Leftovers} lists: first the rules by which new connections come, and a moment later the rest, so that
+ * a packet on its way meets all of kube-proxy's rules or none. After an error, what was removed stays so: find again, and
+ * remove the rest.
  *
  * Connections that kube-proxy translated go on while some chain of type `nat` is left, in iptables or in nf_tables; those
  * through its virtual servers end.
@@ -40,14 +48,55 @@ export async function removeLeftovers(
     }
     return;
   }
-  for (const { variant, family, batches } of removal.rules) {
-    const tool = machine.iptables.find(({ tools }) => tools.variant === variant);
-    await tool?.restore(family, batches);
-  }
+  closeTables(machine.io, removal);
+  await restoreEach(machine, removal, isWayIn);
+  if (removal.rules.length + removal.tables.length > 0) await packetsThrough();
+  await restoreEach(machine, removal, (table, line) => !isWayIn(table, line));
   await removeServers(machine.io, removal);
   await removeAddresses(machine.io, removal);
   removeSets(machine.io, removal);
   removeTables(machine.io, removal);
+}
+
+/** Carries out those lines of the batches that pass. */
+async function restoreEach(
+  { iptables }: CleanupMachine,
+  { rules }: Removal,
+  passes: (table: string, line: string) => boolean,
+): Promise<void> {
+  for (const { variant, family, batches } of rules) {
+    const tool = iptables.find(({ tools }) => tools.variant === variant);
+    const chosen = batches.map(({ table, lines }) => ({
+      table,
+      lines: lines.filter((line) => passes(table, line)),
+    }));
+    await tool?.restore(
+      family,
+      chosen.filter(({ lines }) => lines.length > 0),
+    );
+  }
+}
+
+/** Rules of filter too: they refuse what nat does not translate, which ipvs may serve. */
+function isWayIn(table: string, line: string): boolean {
+  return WAYS_IN[table]?.test(line) === true;
+}
+
+/** Empties what new connections come by, and what refuses those that are not translated. */
+function closeTables(io: KernelIo, { tables }: Removal): void {
+  if (tables.length === 0) return;
+  using stack = new DisposableStack();
+  const socket = stack.adopt(NftSocket.open(io), (each) => {
+    each.close();
+  });
+  const batch = new NftBatch();
+  for (const family of tables) {
+    for (const { name, hook } of socket.chains(family, KUBE_PROXY_TABLE)) {
+      if (hook === undefined || hook.hook === 'postrouting') continue;
+      batch.flushChain(family, KUBE_PROXY_TABLE, name);
+    }
+  }
+  if (!batch.isEmpty()) socket.commit(batch);
 }
 
 async function removeServers(io: KernelIo, { servers }: Removal): Promise<void> {

@@ -9,7 +9,10 @@ import { join } from 'node:path';
 import { afterEach, describe, test } from 'node:test';
 import { openKernelIo } from '../../../src/kernel/koffi-io.ts';
 import { openNftablesPlane } from '../../../src/planes/nftables/plane.ts';
+import type { Family } from '../../../src/core/ip.ts';
+import type { TableBatch } from '../../../src/kernel/iptables/iptables.ts';
 import { findLeftovers } from '../../../src/tools/cleanup/find.ts';
+import { removeLeftovers } from '../../../src/tools/cleanup/remove.ts';
 import { type CleanupMachine, openRuleTools } from '../../../src/tools/cleanup/machine.ts';
 import { findKubeProxy } from '../../../src/tools/switch/take-over.ts';
 import { inNamespace } from '../../lab/in-namespace.ts';
@@ -250,6 +253,37 @@ inNamespace(import.meta.filename, () => {
     } finally {
       for (const tool of tools) tool.close();
     }
+  });
+
+  test('the rules by which connections come go first, and the rest a moment later', async () => {
+    const io = openKernelIo();
+    for (const variant of VARIANTS) loadIptablesMode(variant);
+    loadNftablesMode();
+    const tools = openRuleTools(io);
+    try {
+      const written: string[] = [];
+      const iptables = tools.map((tool) => ({
+        ...tool,
+        restore: async (family: Family, batches: readonly TableBatch[]): Promise<void> => {
+          const early = batches.every(({ lines }) =>
+            lines.every((line) => /^-D (?:PREROUTING|INPUT|FORWARD|OUTPUT) /.test(line)),
+          );
+          const listed = shell('nft -s list table ip kube-proxy');
+          written.push(`${early ? 'ways in' : 'rest'}, ${/ jump services\n/.test(listed)}`);
+          await tool.restore(family, batches);
+        },
+      }));
+      const machine = { io, iptables, planes: [] };
+      await removeLeftovers(await findLeftovers('kube-proxy', machine), machine);
+      assert.deepEqual(written, [
+        ...Array.from({ length: 4 }, () => 'ways in, false'),
+        ...Array.from({ length: 4 }, () => 'rest, false'),
+      ]);
+    } finally {
+      for (const tool of tools) tool.close();
+    }
+    assert.doesNotMatch(shell('nft list tables'), /kube-proxy/);
+    for (const variant of VARIANTS) assert.doesNotMatch(dump(variant), /KUBE-S/);
   });
 
   test('while kube-proxy runs it is refused, and nothing is removed', async () => {
