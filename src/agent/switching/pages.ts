@@ -22,7 +22,10 @@ export interface SwitchState {
 }
 
 /** What is asked of the switcher. */
-type AskedSwitcher = Pick<Switcher, 'present' | 'planes' | 'record' | 'feed' | 'check' | 'switch'>;
+type AskedSwitcher = Pick<
+  Switcher,
+  'present' | 'planes' | 'record' | 'isUnderWay' | 'feed' | 'check' | 'switch'
+>;
 
 /** A line is written at least this often, in milliseconds. */
 const SILENCE_MS = 10_000;
@@ -44,7 +47,7 @@ export function switchPages(switcher: AskedSwitcher, clock: Clock): StatusPages 
   const post = ({ url = '' }: IncomingMessage): Answer | StreamedAnswer => {
     const { searchParams } = new URL(url, 'http://agent');
     if (searchParams.has('follow'))
-      return isUnderWay(switcher) ? streamed(switcher, clock) : ended(switcher);
+      return switcher.isUnderWay ? streamed(switcher, clock) : ended(switcher);
     const wish = wishIn(searchParams);
     if (typeof wish === 'string') return refusal(400, 'SY_SWITCH_REFUSED', wish);
     try {
@@ -62,10 +65,6 @@ export function switchPages(switcher: AskedSwitcher, clock: Clock): StatusPages 
   return new Map([
     ['/v1/switch', { GET: () => json(200, `${JSON.stringify(state())}\n`), POST: post }],
   ]);
-}
-
-function isUnderWay({ record }: AskedSwitcher): boolean {
-  return record?.phase === 'building' || record?.phase === 'retiring';
 }
 
 /** The end of a switch that is over. */

@@ -60,6 +60,8 @@ export interface SwitchWish {
   readonly drainLimitMs: number | null;
 }
 
+type UndatedRecord = Omit<SwitchRecord, 'configured' | 'since'>;
+
 /** Does one switch at a time. */
 export class Switcher implements AsyncDisposable {
   readonly #options: SwitcherOptions;
@@ -67,8 +69,10 @@ export class Switcher implements AsyncDisposable {
   readonly #retirements = new Map<PlaneName, Retirement>();
   #present: PlaneInForce;
   #work: Promise<void> | undefined;
+  #resumption: Promise<boolean> | undefined;
   #record: SwitchRecord | undefined;
   #isServing = false;
+  #isClosed = false;
 
   /** @param record What the journal has of a switch that still counts. */
   constructor(options: SwitcherOptions, record: SwitchRecord | undefined) {
@@ -92,6 +96,14 @@ export class Switcher implements AsyncDisposable {
     return this.#record;
   }
 
+  /** There will be news, and an end of them: a switch is made, or what the last one left is removed or drains. */
+  get isUnderWay(): boolean {
+    if (this.#work !== undefined) return true;
+    if (this.#record === undefined || this.#record.phase === 'done') return false;
+    const isToGoOn = !this.#isServing || this.#resumption !== undefined;
+    return isToGoOn || this.#retirements.has(this.#record.from);
+  }
+
   /** News of switches. */
   get feed(): ProgressFeed {
     return this.#feed;
@@ -102,14 +114,15 @@ export class Switcher implements AsyncDisposable {
    * Services are served. Never rejects.
    */
   async resume(): Promise<void> {
-    const record = this.#record;
+    // Services may come to be served while the agent ends.
+    if (this.#isClosed) return;
     this.#isServing = true;
-    try {
-      if (record?.phase === 'building') await this.switch(record);
-    } catch (error) {
-      this.#options.events.onTrouble('going on with a switch', error);
-    }
-    await this.#retireOthers();
+    this.#resumption = this.#resume();
+    const isWhole = await this.#resumption;
+    // The next agent goes on where this one ended.
+    if (!isWhole) return;
+    this.#resumption = undefined;
+    this.#finishIfGone();
   }
 
   /**
@@ -131,17 +144,13 @@ export class Switcher implements AsyncDisposable {
    */
   async switch(wish: SwitchWish): Promise<void> {
     this.check(wish.to);
-    const work = this.#switch(wish);
-    this.#work = work.catch(() => undefined);
-    try {
-      await work;
-    } finally {
-      this.#work = undefined;
-    }
+    await this.#begin(wish);
   }
 
-  /** Waits for a switch that is under way. What drains goes on draining in the kernel. */
+  /** Waits for a switch and a removal that are under way. What drains goes on draining in the kernel. */
   async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#resumption;
     await this.#work;
     for (const retirement of this.#retirements.values()) await retirement.stop();
     if (this.#present.plane !== this.#options.present.plane) this.#present.plane.close();
@@ -149,6 +158,44 @@ export class Switcher implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  /** Resolves to false when the agent ends before all is looked at. */
+  async #resume(): Promise<boolean> {
+    const record = this.#record;
+    try {
+      if (record?.phase === 'building') await this.#makeAgain(record);
+    } catch (error) {
+      this.#options.events.onTrouble('going on with a switch', error);
+    }
+    return this.#retireOthers();
+  }
+
+  /** Makes a switch again that was interrupted. */
+  async #makeAgain({ from, to, drainLimitMs }: SwitchRecord): Promise<void> {
+    // What counts when it fails, so that not each start makes it again. Nobody knows any more whether an earlier switch had
+    // led to the plane before: as the end of one that went back, it stays in force either way.
+    const back = this.#dated({ from: to, to: from, phase: 'done', drainLimitMs: null });
+    this.#record = back;
+    try {
+      this.check(to);
+    } catch (error) {
+      this.#restore(back);
+      this.#tell('failed', { from, to }, notMade({ from, to }, error));
+      throw error;
+    }
+    await this.#begin({ to, drainLimitMs });
+  }
+
+  async #begin(wish: SwitchWish): Promise<void> {
+    const work = this.#switch(wish);
+    this.#work = work.catch(() => undefined);
+    try {
+      await work;
+    } finally {
+      this.#work = undefined;
+      this.#finishIfGone();
+    }
   }
 
   async #switch(wish: SwitchWish): Promise<void> {
@@ -168,9 +215,9 @@ export class Switcher implements AsyncDisposable {
       await this.#change(to);
     } catch (error) {
       this.#restore(before);
-      const text = `the ${to} plane could not be made: ${describeError(error)} The ${from} plane has stayed in charge.`;
-      this.#tell('failed', { from, to }, text);
+      const text = notMade({ from, to }, error);
       await this.#retire(to, null);
+      this.#tell('failed', { from, to }, text);
       throw failed(text);
     }
     this.#note({ ...wish, from, phase: 'retiring' });
@@ -178,13 +225,10 @@ export class Switcher implements AsyncDisposable {
     await this.#retire(from, wish.drainLimitMs);
     this.#tell('verifying', { from, to }, `trying ${targets.length} Services from this node`);
     const bad = await broken(targets, connect, clock);
-    if (bad.length === 0) {
-      if (!this.#retirements.has(from)) this.#finish();
-      return;
-    }
+    if (bad.length === 0) return;
     const names = bad.map(({ address, port }) => `${address} port ${port}`).join(', ');
     await this.#undo(
-      { from, to },
+      { ...wish, from },
       before,
       `${names} answered with the ${from} plane, and not with the ${to} one.`,
     );
@@ -192,7 +236,7 @@ export class Switcher implements AsyncDisposable {
 
   /** Puts the old plane in charge again. Always throws. */
   async #undo(
-    { from, to }: Pick<SwitchRecord, 'from' | 'to'>,
+    { from, to, drainLimitMs }: Pick<SwitchRecord, 'from' | 'to' | 'drainLimitMs'>,
     before: SwitchRecord | undefined,
     reason: string,
   ): Promise<never> {
@@ -200,6 +244,8 @@ export class Switcher implements AsyncDisposable {
       await this.#change(from);
     } catch (error) {
       const text = `${reason} But the ${from} plane cannot be had again: ${describeError(error)}`;
+      // Its removal was stopped to make it.
+      await this.#retire(from, drainLimitMs);
       this.#tell('failed', { from, to }, text);
       throw failed(text);
     }
@@ -246,7 +292,7 @@ export class Switcher implements AsyncDisposable {
       },
       onGone: () => {
         this.#retirements.delete(name);
-        if (this.#work === undefined && name === this.#record?.from) this.#finish();
+        this.#finishIfGone();
       },
       onTrouble: (error) => {
         events.onTrouble(`removing what the ${name} plane left; it is tried again`, error);
@@ -256,17 +302,25 @@ export class Switcher implements AsyncDisposable {
     return retirement.begin();
   }
 
-  async #retireOthers(): Promise<void> {
+  async #retireOthers(): Promise<boolean> {
     const { offers, events, wallTime } = this.#options;
     const record = this.#record;
     for (const name of offers.map(planeName)) {
-      if (name === this.present || this.#retirements.has(name)) continue;
+      if (this.#isClosed) return false;
+      if (name === this.present || this.#retirements.has(name) || this.#isSwitched(name)) continue;
       const isNoted = record?.phase === 'retiring' && record.from === name;
       const limit = isNoted ? record.drainLimitMs : null;
       const past = isNoted ? wallTime() - Date.parse(record.since) : 0;
       const found = await this.#retire(name, limit && Math.max(0, limit - past));
       if (found && !isNoted) events.onLeftover(name);
     }
+    return true;
+  }
+
+  /** A switch that was asked for meanwhile makes this plane, or removes it by itself. */
+  #isSwitched(name: PlaneName): boolean {
+    if (this.#work === undefined) return false;
+    return name === this.#record?.from || name === this.#record?.to;
   }
 
   #drained(from: PlaneName, connections: number): void {
@@ -275,43 +329,40 @@ export class Switcher implements AsyncDisposable {
     this.#tell('draining', { from, to }, text, connections);
   }
 
-  /** Nothing of the old plane is left. */
-  #finish(): void {
+  /** Ends the last switch when nothing of the old plane is left. */
+  #finishIfGone(): void {
     const record = this.#record;
-    if (record?.phase !== 'retiring') return;
+    if (record?.phase !== 'retiring' || this.#retirements.has(record.from)) return;
+    // It may still be undone, or what is left was not looked for yet.
+    if (this.#work !== undefined || this.#resumption !== undefined) return;
     this.#note({ ...record, phase: 'done' });
-    const { from, to } = record;
-    this.#tell(
-      'done',
-      { from, to },
-      `the ${to} plane is in charge; nothing is left of the ${from} one`,
-    );
+    const text = `the ${record.to} plane is in charge; nothing is left of the ${record.from} one`;
+    this.#tell('done', record, text);
   }
 
   /** Throws when it cannot be written. */
-  #remember(record: Omit<SwitchRecord, 'configured' | 'since'>): void {
-    const { configured, journal } = this.#options;
-    const { from, to, phase, drainLimitMs } = record;
-    const whole = { configured, from, to, phase, since: this.#now(), drainLimitMs };
-    journal?.write(whole);
-    this.#record = whole;
+  #remember(step: UndatedRecord): void {
+    const record = this.#dated(step);
+    this.#options.journal?.write(record);
+    this.#record = record;
   }
 
   /** The same where the switch is beyond being refused. */
-  #note(record: Omit<SwitchRecord, 'configured' | 'since'>): void {
-    try {
-      this.#remember(record);
-    } catch (error) {
-      this.#options.events.onTrouble('writing the journal of the switch', error);
-    }
+  #note(step: UndatedRecord): void {
+    this.#restore(this.#dated(step));
   }
 
-  /** As if there had been no switch. */
-  #restore(before: SwitchRecord | undefined): void {
-    this.#record = before;
+  #dated({ from, to, phase, drainLimitMs }: UndatedRecord): SwitchRecord {
+    const { configured } = this.#options;
+    return { configured, from, to, phase, since: this.#now(), drainLimitMs };
+  }
+
+  /** Has this record count; `undefined`: as if there had been no switch. */
+  #restore(record: SwitchRecord | undefined): void {
+    this.#record = record;
     try {
-      if (before === undefined) this.#options.journal?.clear();
-      else this.#options.journal?.write(before);
+      if (record === undefined) this.#options.journal?.clear();
+      else this.#options.journal?.write(record);
     } catch (error) {
       this.#options.events.onTrouble('writing the journal of the switch', error);
     }
@@ -338,6 +389,10 @@ export class Switcher implements AsyncDisposable {
   #now(): string {
     return rfc3339(this.#options.wallTime());
   }
+}
+
+function notMade({ from, to }: Pick<SwitchRecord, 'from' | 'to'>, error: unknown): string {
+  return `the ${to} plane could not be made: ${describeError(error)} The ${from} plane has stayed in charge.`;
 }
 
 function refused(message: string): AgentError {

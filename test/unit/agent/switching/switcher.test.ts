@@ -34,6 +34,8 @@ class FakeKernel {
   /** Throws to make a call of a plane fail. */
   fault: (mode: PlaneName, call: string) => void = () => undefined;
   missing: readonly PlaneName[] = [];
+  /** Awaited when a plane is made or begins to drain: keeps the kernel busy. */
+  busy: (mode: PlaneName) => Promise<void> = async () => Promise.resolve();
 
   /** Modes that have something in the kernel. */
   get inForce(): readonly PlaneName[] {
@@ -62,6 +64,7 @@ class FakeKernel {
         this.log.push('ipvs drains');
         this.drainOptions = options;
         this.fault('ipvs', 'drain');
+        await this.busy('ipvs');
         return Promise.resolve((kernel?.size ?? 0) > 0);
       },
       tend: async () => {
@@ -91,6 +94,7 @@ class SharedPlane extends FakePlane {
       machine.log.push(`${mode} ${call} ${this.settings?.serviceCidrs.length ?? 0}`);
       machine.fault(mode, call);
     };
+    this.busy = async () => machine.busy(mode);
   }
 
   override probe() {
@@ -336,6 +340,23 @@ test('while the old plane drains, it can be had back', async () => {
   );
 });
 
+test('a drain that ends while another switch fails is over, too', async () => {
+  const agent = await new Agent('ipvs').serve();
+  agent.machine.connections = 10;
+  await agent.switch('nftables');
+  const making = Promise.withResolvers<undefined>();
+  agent.machine.busy = async (mode) => {
+    if (mode === 'iptables-nft') await making.promise;
+  };
+  const work = agent.switch('iptables-nft');
+  agent.machine.connections = 0;
+  await agent.clock.pass(5000);
+  making.reject(new Error('no room'));
+  assert.match(String(await work), /no room/);
+  assert.deepEqual([agent.written?.to, agent.written?.phase], ['nftables', 'done']);
+  assert.equal(agent.steps.at(-1), 'done');
+});
+
 test('what cannot be removed is tried again until it is, and told once', async () => {
   const agent = await new Agent('nftables').serve();
   let left = 2;
@@ -357,6 +378,111 @@ test('an agent that was killed while it built begins again, from the old mode', 
   await Promise.all([agent.serve(), agent.clock.pass(5000)]);
   assert.deepEqual(agent.machine.inForce, ['iptables-nft']);
   assert.equal(agent.steps.at(-1), 'done');
+});
+
+test('a switch that fails when it is made again is over, and the plane before stays in force', async () => {
+  const faults: readonly ((agent: Agent) => void)[] = [
+    ({ machine }) => {
+      machine.missing = ['ipvs'];
+    },
+    ({ machine }) => {
+      machine.fault = (mode, call) => {
+        if (mode === 'ipvs' && call === 'open') throw new Error('no room');
+      };
+    },
+    (agent) => {
+      agent.broken = { ipvs: ['10.96.0.2'] };
+    },
+  ];
+  for (const [index, breakIt] of faults.entries()) {
+    const agent = new Agent('iptables-nft', recordOf('building', 'iptables-nft', 'ipvs'));
+    breakIt(agent);
+    assert.equal(agent.switcher.isUnderWay, true, 'it will be made');
+    await Promise.all([agent.serve(), agent.clock.pass(5000)]);
+    assert.deepEqual(agent.machine.inForce, ['iptables-nft']);
+    const { written } = agent;
+    // Also where the configuration alone would have led to nftables.
+    assert.deepEqual([written?.phase, written?.to], ['done', 'iptables-nft'], `fault ${index}`);
+    assert.deepEqual(agent.switcher.record, written);
+    assert.equal(agent.switcher.isUnderWay, false);
+    assert.match(agent.steps.at(-1) ?? '', /^(failed|undone)$/);
+    const next = await new Agent('iptables-nft', written).serve();
+    assert.deepEqual([next.steps, next.troubles], [[], []], 'the next start does not make it');
+  }
+});
+
+test('a switch ends where the journal cannot be written any more', async () => {
+  const agent = await new Agent('nftables').serve();
+  agent.machine.fault = () => {
+    agent.cannotWrite = true;
+  };
+  assert.equal(await agent.switch('iptables-nft'), undefined);
+  assert.deepEqual(agent.steps, ['building', 'retiring', 'verifying', 'done']);
+  assert.equal(agent.switcher.record?.phase, 'done');
+  assert.match(agent.troubles.join('\n'), /writing the journal.*disk is full/);
+});
+
+test('an old plane that cannot be had again leaves nothing half made', async () => {
+  const agent = await new Agent('nftables').serve();
+  agent.broken = { 'iptables-nft': ['10.96.0.2'] };
+  let opens = 0;
+  agent.machine.fault = (mode, call) => {
+    // The second time, the first half of it is there.
+    if (mode === 'nftables' && call === 'open' && ++opens === 2) throw new Error('no room');
+  };
+  assert.match(String(await agent.switch('iptables-nft')), /cannot be had again: [^]*no room/);
+  assert.deepEqual(agent.machine.inForce, ['iptables-nft']);
+  assert.deepEqual([agent.written?.to, agent.written?.phase], ['iptables-nft', 'done']);
+  assert.equal(agent.switcher.isUnderWay, false);
+});
+
+test('a plane that is asked for while the rest of others is removed is not taken for such a rest', async () => {
+  const agent = new Agent('nftables');
+  const [removal, making] = [
+    Promise.withResolvers<undefined>(),
+    Promise.withResolvers<undefined>(),
+  ];
+  agent.machine.busy = async (mode) => {
+    if (mode === 'ipvs') await removal.promise;
+    if (mode !== 'iptables-nft') return;
+    agent.machine.log.push('iptables-nft is made');
+    await making.promise;
+  };
+  const serving = agent.serve();
+  await turns();
+  assert.equal(agent.machine.log.at(-1), 'ipvs drains');
+  const work = agent.switch('iptables-nft');
+  await turns();
+  assert.equal(agent.machine.log.at(-1), 'iptables-nft is made');
+  removal.resolve(undefined);
+  await serving;
+  assert.equal(agent.switcher.isUnderWay, true);
+  making.resolve(undefined);
+  assert.equal(await work, undefined);
+  assert.ok(!agent.machine.log.includes('iptables-nft removed'));
+  assert.deepEqual(agent.machine.inForce, ['iptables-nft']);
+  assert.equal(agent.steps.at(-1), 'done');
+});
+
+test('an agent that ends waits for the removal that is under way, and begins no other', async () => {
+  const agent = new Agent('nftables');
+  const removal = Promise.withResolvers<undefined>();
+  agent.machine.busy = async (mode) => {
+    if (mode === 'ipvs') await removal.promise;
+  };
+  const serving = agent.serve();
+  await turns();
+  assert.equal(agent.machine.log.at(-1), 'ipvs drains');
+  let isClosed = false;
+  const closing = (async () => {
+    await agent.switcher.close();
+    isClosed = true;
+  })();
+  await turns();
+  assert.equal(isClosed, false);
+  removal.resolve(undefined);
+  await Promise.all([closing, serving]);
+  assert.equal(agent.machine.log.at(-1), 'ipvs drains');
 });
 
 test('an agent that was killed while the old plane drained goes on with the time that is left', async () => {
