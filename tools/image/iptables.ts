@@ -70,7 +70,7 @@ function findProgram(name: string, folders: readonly string[]): string {
   throw new ImageError(
     'SY_IMAGE_INCOMPLETE',
     `cannot find ${name} in ${folders.join(', ')}: the image takes iptables from this machine; ` +
-      'install iptables 1.8 or later (apt-get install iptables), or leave out --with-iptables',
+      'install iptables 1.8.5 or later (apt-get install iptables), or leave out --with-iptables',
   );
 }
 

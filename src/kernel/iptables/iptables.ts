@@ -65,7 +65,7 @@ export const NFT_TABLES = ['raw', 'mangle', 'nat', 'filter', 'security'] as cons
 
 /**
  * Finds the tools; their processes start when they are used first. Blocks while it runs a few short programs.
- * @throws KernelError UNSUPPORTED: there is no iptables, none of that variant, or one before 1.8.
+ * @throws KernelError UNSUPPORTED: there is no iptables, none of that variant, or one before 1.8.5.
  */
 export function openIptables({
   variant,

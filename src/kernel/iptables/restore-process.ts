@@ -1,7 +1,6 @@
 /** One iptables-restore that reads what it is to do from a pipe, as long as it lives. */
-import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { Socket } from 'node:net';
-import type { Readable, Writable } from 'node:stream';
 import { KernelError } from '../errors.ts';
 import type { RestoreEnd } from './restore-error.ts';
 
@@ -43,7 +42,8 @@ interface Request {
 /** A running process. It does not keep this one alive while it is idle. */
 export class RestoreProcess {
   readonly #program: string;
-  readonly #child: ChildProcessByStdio<Writable, Readable, Readable>;
+  /** Without streams where it could not be started for want of files. */
+  readonly #child: ChildProcess;
   #request: Request | undefined;
   #end: RestoreEnd | undefined;
   #error: KernelError | undefined;
@@ -54,18 +54,19 @@ export class RestoreProcess {
   constructor(program: string) {
     this.#program = program;
     this.#child = spawn(program, ARGUMENTS, { stdio: ['pipe', 'pipe', 'pipe'] });
-    const { stdin, stdout, stderr } = this.#child;
-    // It ended: that is told by its end.
-    stdin.on('error', () => undefined);
-    stdout.setEncoding('utf8').on('data', (text: string) => {
-      this.#read(text);
-    });
-    stderr.setEncoding('utf8').on('data', (text: string) => {
-      if (this.#said.length < LONGEST_SAID) this.#said += text;
-    });
+    // First of all: an error that nobody listens to ends this process.
     this.#child.on('error', (error: NodeJS.ErrnoException) => {
       this.#error = startError(program, error);
       this.#ended('an error');
+    });
+    const { stdin, stdout, stderr } = this.#child;
+    // It ended: that is told by its end.
+    stdin?.on('error', () => undefined);
+    stdout?.setEncoding('utf8').on('data', (text: string) => {
+      this.#read(text);
+    });
+    stderr?.setEncoding('utf8').on('data', (text: string) => {
+      if (this.#said.length < LONGEST_SAID) this.#said += text;
     });
     this.#child.on('close', (status, signal) => {
       this.#ended(signal ?? `status ${status}`);
@@ -95,7 +96,7 @@ export class RestoreProcess {
     this.#request = { sections: sections.length, firstLine, printed: [], resolve, confirmed: 0 };
     if (this.#end === undefined) {
       this.#keepAlive(true);
-      this.#child.stdin.write(input);
+      this.#child.stdin?.write(input);
     } else {
       this.#settle();
     }
@@ -106,7 +107,7 @@ export class RestoreProcess {
 
   /** Ends it: after what it does, or at once if it does something. */
   close(): void {
-    if (this.#request === undefined) this.#child.stdin.end();
+    if (this.#request === undefined) this.#child.stdin?.end();
     else this.#child.kill();
   }
 
@@ -154,10 +155,14 @@ function startError(program: string, error: NodeJS.ErrnoException): KernelError 
   return new KernelError(`starting ${program}: ${error.message}`, { code, cause: error });
 }
 
+/** What to do where it is missing or too old. */
+export const INSTALL =
+  'Install iptables 1.8.5 or later (the package iptables of Debian 11, Ubuntu 22.04 or later).';
+
 /** For a program that is not on the PATH. */
 export function missingProgram(program: string): KernelError {
   return new KernelError(
-    `running ${program}: the program is not there. Install iptables 1.8 or later (Debian package iptables), or put it on the PATH.`,
+    `running ${program}: the program is not there. ${INSTALL} If it is installed, put it on the PATH.`,
     { code: 'SY_KERNEL_UNSUPPORTED' },
   );
 }

@@ -8,7 +8,7 @@ import { readFileSync } from 'node:fs';
 import type { Family } from '../../core/ip.ts';
 import { KernelError } from '../errors.ts';
 import { PRIVILEGES, isDenied } from './restore-error.ts';
-import { missingProgram } from './restore-process.ts';
+import { INSTALL, missingProgram } from './restore-process.ts';
 
 /** Where the rules live. */
 export type Variant = 'nft' | 'legacy';
@@ -46,10 +46,13 @@ const KUBELET_CHAINS = /^:KUBE-(?:IPTABLES-HINT|KUBELET-CANARY) /m;
 const LONGEST_MS = 60_000;
 const LONGEST_OUTPUT = 512 << 20;
 
+/** Since then iptables-restore flushes what it prints at each comment: before, it never answers us. */
+const OLDEST = [1, 8, 5] as const;
+
 /**
  * Finds the tools. Blocks while it runs a few short programs.
  * @param wanted The one to use whatever is in force; without it, the one that others use here.
- * @throws KernelError UNSUPPORTED: there is no iptables, none of that variant, or one before 1.8.
+ * @throws KernelError UNSUPPORTED: there is no iptables, none of that variant, or one before 1.8.5.
  */
 export function findTools(wanted?: Variant): IptablesTools {
   const named = {
@@ -63,6 +66,7 @@ export function findTools(wanted?: Variant): IptablesTools {
   const use = (variant: Variant, reason: string): IptablesTools => {
     const found = variant === 'nft' ? nft : legacy;
     if (found === undefined) throw missingProgram(`iptables-${variant}`);
+    checkVersion(found.version);
     if (variant === 'nft') checkNft(found);
     else checkRights();
     return { variant, reason, ...found };
@@ -92,6 +96,20 @@ export function chooseVariant({ byDefault, nftWorks, kubelet, rules }: VariantFa
   return { variant: byDefault, reason: `it is what the command iptables is here${both}` };
 }
 
+/**
+ * Takes what the tools say of themselves, and refuses those that do not say how far they are.
+ * @throws KernelError UNSUPPORTED: they are older than 1.8.5, or do not tell.
+ */
+export function checkVersion(version: string): void {
+  const numbers = /^v(\d+)\.(\d+)(?:\.(\d+))?/.exec(version)?.slice(1) ?? [];
+  const differing = OLDEST.findIndex((number, index) => Number(numbers[index] ?? 0) !== number);
+  if (Number(numbers[differing] ?? 0) >= (OLDEST[differing] ?? 0)) return;
+  throw new KernelError(
+    `iptables ${version} is too old: while its iptables-restore runs, it does not say what it has done. ${INSTALL}`,
+    { code: 'SY_KERNEL_UNSUPPORTED' },
+  );
+}
+
 /** Tables of iptables-legacy that the kernel has loaded; to ask for another one loads it. */
 export function legacyTables(family: Family): readonly string[] {
   const file = family === 'IPv4' ? '/proc/net/ip_tables_names' : '/proc/net/ip6_tables_names';
@@ -115,7 +133,7 @@ function variantOf(version: string): Variant {
   if (version.includes('(nf_tables)')) return 'nft';
   if (version.includes('(legacy)')) return 'legacy';
   throw new KernelError(
-    `iptables ${version} does not say of which variant it is: it is older than 1.8. Install iptables 1.8 or later.`,
+    `iptables ${version} does not say of which variant it is: it is older than 1.8. ${INSTALL}`,
     { code: 'SY_KERNEL_UNSUPPORTED' },
   );
 }

@@ -60,8 +60,8 @@ export interface Comparison {
   readonly writes: Writes;
   /** A line for each thing that was other than it should be, at most {@link MAX_DRIFT_LINES}. */
   readonly drift: readonly string[];
-  /** Whether a chain that is there has to be written again. */
-  readonly isRewritten: () => boolean;
+  /** Chains that are there and have to be written again, by table and name. */
+  readonly rewritten: ReadonlySet<string>;
 }
 
 /** Routes that are planned before other work gets its turn. */
@@ -162,10 +162,10 @@ export class FamilyRules {
     const { removed, added } = this.compareJumps(found);
     for (const { table, chain, rule } of added) note(table, chain, `${rule} was missing`);
     for (const { table, chain, rule } of removed) note(table, chain, `${rule} was not ours`);
-    let isRewritten = false;
+    const rewritten = new Set<string>();
     const left = new Map<Table, Set<string>>();
     const differs = ({ table, name, rules }: ChainRules, listed?: readonly string[]): void => {
-      isRewritten ||= listed !== undefined;
+      if (listed !== undefined) rewritten.add(`${table} ${name}`);
       note(table, name, difference(listed, rules));
     };
     const chains = (table: Table): AsyncIterable<ChainRules> => {
@@ -182,17 +182,26 @@ export class FamilyRules {
     return {
       writes: { chains, gone, removedJumps: removed, addedJumps: added },
       drift,
-      isRewritten: () => isRewritten,
+      rewritten,
     };
   }
 
-  /** To be called when all was written just now: what looks otherwise even so is only spelt otherwise. */
-  async learn(found: ReadonlyMap<Table, FoundTable>): Promise<void> {
+  /**
+   * To be called when these chains were written just now: what looks otherwise even so is only spelt otherwise, unless
+   * others wrote since. Theirs is not to be taken for a spelling: it would stay for good.
+   */
+  async learn(
+    found: ReadonlyMap<Table, FoundTable>,
+    rewritten: Comparison['rewritten'],
+  ): Promise<void> {
     for (const table of TABLES) {
       for await (const { name, rules } of this.#chainsOf(table)) {
+        const key = `${table} ${name}`;
         const listed = found.get(table)?.chains.get(name);
-        if (listed === undefined || isSame(listed, rules)) continue;
-        this.#spellings.set(`${table} ${name}`, listed.join('\n'));
+        if (!rewritten.has(key) || listed === undefined || isSame(listed, rules)) continue;
+        if (isSame(listed.map(targetOf), rules.map(targetOf))) {
+          this.#spellings.set(key, listed.join('\n'));
+        }
       }
     }
   }
@@ -317,6 +326,11 @@ function isSame(one: readonly string[] | undefined, other: readonly string[]): b
     one.length === other.length &&
     one.every((rule, index) => rule === other[index])
   );
+}
+
+/** `-j DNAT`, without what follows; empty where a rule has none. */
+function targetOf(rule: string): string {
+  return /^.* (-[jg] \S+)/.exec(` ${rule}`)?.[1] ?? '';
 }
 
 function difference(there: readonly string[] | undefined, rules: readonly string[]): string {

@@ -103,7 +103,7 @@ class IptablesPlane implements DataPlane {
     this.#families = families;
     await this.#synchronise();
     for (const family of FAMILIES) {
-      if (!settings.families.includes(family)) await this.#removeFamily(family);
+      if (!settings.families.includes(family)) await this.#removeUnwanted(family);
     }
     this.#nextLook = this.#machine.clock.now() + LOOK_MS;
     return this.#report.done();
@@ -122,7 +122,7 @@ class IptablesPlane implements DataPlane {
       return this.#report.done();
     }
     try {
-      for (const { family, writes } of work) await this.#write(family, writes);
+      await forEach(work, async ({ family, writes }) => this.#write(family, writes));
     } catch (error) {
       // What the kernel holds is not what we thought. Our plans are right; bring the kernel there.
       if (!(error instanceof KernelError)) throw error;
@@ -200,7 +200,7 @@ class IptablesPlane implements DataPlane {
   /** Makes the kernel hold what the plans say, whatever is there now. */
   async #synchronise(): Promise<void> {
     this.#isUnsure = true;
-    for (const rules of this.#families) await this.#synchroniseFamily(rules);
+    await forEach(this.#families, async (rules) => this.#synchroniseFamily(rules));
     this.#isUnsure = false;
     this.#disturbed = false;
   }
@@ -209,7 +209,7 @@ class IptablesPlane implements DataPlane {
     const { family } = rules.base;
     for (let attempt = 1; ; attempt++) {
       const found = await this.#read(family);
-      const { writes, drift, isRewritten } = rules.compare(found);
+      const { writes, drift, rewritten } = rules.compare(found);
       try {
         await this.#write(family, writes);
       } catch (error) {
@@ -220,7 +220,7 @@ class IptablesPlane implements DataPlane {
         for (const line of drift) this.#report.note(line);
       }
       // Of what looks otherwise even now, the tool has only another spelling: that is no reason to write it for ever.
-      if (isRewritten()) await rules.learn(await this.#read(family));
+      if (rewritten.size > 0) await rules.learn(await this.#read(family), rewritten);
       return;
     }
   }
@@ -267,6 +267,15 @@ class IptablesPlane implements DataPlane {
     return true;
   }
 
+  async #removeUnwanted(family: Family): Promise<void> {
+    try {
+      await this.#removeFamily(family);
+    } catch (error) {
+      // There are no tools for it: then we never were there.
+      if (!isKernelError(error, 'SY_KERNEL_UNSUPPORTED')) throw error;
+    }
+  }
+
   async #removeFamily(family: Family): Promise<boolean> {
     const found = await this.#read(family);
     const removedJumps: Jump[] = [];
@@ -294,6 +303,20 @@ class IptablesPlane implements DataPlane {
     });
     return isFound;
   }
+}
+
+/**
+ * Does something for each family in turn. One where it fails does not keep it from the others.
+ * @throws What it failed with first, when all had their turn.
+ */
+async function forEach<T>(families: readonly T[], act: (each: T) => Promise<void>): Promise<void> {
+  const done: Promise<void>[] = [];
+  for (const each of families) {
+    const acting = act(each);
+    done.push(acting);
+    await Promise.allSettled([acting]);
+  }
+  await Promise.all(done);
 }
 
 /** Rules of filter go with the ways in: they refuse what is not translated, which ipvs may serve. */

@@ -96,6 +96,40 @@ inNamespace(import.meta.filename, () => {
         await plane.remove();
       });
 
+      void test('what others empty between a repair and the look at it is found by the next comparison', async () => {
+        let next: 'nothing' | 'repair' | 'look' = 'nothing';
+        const plane = openIptablesPlane(options, {
+          ...machine,
+          openIptables: () => {
+            const iptables = machine.openIptables();
+            return {
+              ...iptables,
+              restore: async (family, batches) => {
+                await iptables.restore(family, batches);
+                if (next === 'repair') next = 'look';
+              },
+              list: async (...place) => {
+                if (next === 'look') {
+                  run('-t', 'nat', '-F');
+                  next = 'nothing';
+                }
+                return iptables.list(...place);
+              },
+            };
+          },
+        });
+        planes.push(plane);
+        await plane.open(SETTINGS, routes);
+        run('-t', 'nat', '-F', 'SWY-MASQUERADE');
+        next = 'repair';
+        assert.equal((await plane.verify()).drift.length, 1);
+        assert.equal((await plane.inspect()).length, 0, 'all is empty');
+        assert.notDeepEqual((await plane.verify()).drift, []);
+        assert.equal((await plane.inspect()).length, routes.length);
+        assert.deepEqual((await plane.verify()).drift, []);
+        await plane.remove();
+      });
+
       void test('rules that lead to ours are looked for now and then, and put back', async () => {
         const plane = open();
         await plane.open(SETTINGS, routes);

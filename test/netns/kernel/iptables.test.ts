@@ -1,6 +1,8 @@
 /** iptables-restore as a coprocess, with the real tools: both variants, both families. */
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { describe, test } from 'node:test';
@@ -318,6 +320,25 @@ inNamespace(import.meta.filename, () => {
       }
     });
 
+    test('a program that is too old to answer while it runs is refused', () => {
+      const folder = mkdtempSync(join(tmpdir(), 'switchyard-iptables-'));
+      const path = process.env['PATH'];
+      process.env['PATH'] = folder;
+      try {
+        const script = '#!/bin/sh\necho "iptables v1.8.4 (nf_tables)"\n';
+        writeFileSync(join(folder, 'iptables-nft'), script, { mode: 0o755 });
+        assert.throws(
+          () => openIptables(),
+          (error) =>
+            isKernelError(error, 'SY_KERNEL_UNSUPPORTED') &&
+            /v1\.8\.4 .*Install iptables 1\.8\.5 or later/.test(error.message),
+        );
+      } finally {
+        process.env['PATH'] = path;
+        rmSync(folder, { recursive: true });
+      }
+    });
+
     test('a program that vanished is told by the first call', async () => {
       const iptables = openIptables({ variant: 'nft' });
       const path = process.env['PATH'];
@@ -346,5 +367,26 @@ inNamespace(import.meta.filename, () => {
       { encoding: 'utf8', timeout: 10_000 },
     );
     assert.equal(output, 'true\n');
+  });
+
+  test('without a file left to start it with, the call is refused, and this process lives on', () => {
+    const module = join(import.meta.dirname, '../../../src/kernel/iptables/restore-process.ts');
+    const program = `import { closeSync, openSync } from 'node:fs';
+      import { RestoreProcess } from '${module}';
+      const files = [];
+      try { for (;;) files.push(openSync('/dev/null')); } catch {}
+      const starved = new RestoreProcess('cat');
+      const calling = starved.carryOut([{ text: '', lines: 0 }]);
+      const { code, message } = await calling.catch((error) => error);
+      console.log(code, message, starved.hasEnded);
+      starved.close();
+      for (const file of files) closeSync(file);`;
+    const limited = ['-c', 'ulimit -n 64; exec "$@"', 'sh', process.execPath];
+    const output = execFileSync(
+      'sh',
+      [...limited, '--input-type=module-typescript', '--eval', program],
+      { encoding: 'utf8', timeout: 10_000 },
+    );
+    assert.equal(output, 'SY_KERNEL_CALL starting cat: spawn cat EMFILE true\n');
   });
 });

@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type VariantFacts, chooseVariant } from '../../../../src/kernel/iptables/variant.ts';
+import { isKernelError } from '../../../../src/kernel/errors.ts';
+import {
+  type VariantFacts,
+  checkVersion,
+  chooseVariant,
+} from '../../../../src/kernel/iptables/variant.ts';
 
 const NOTHING: VariantFacts = {
   byDefault: 'nft',
@@ -41,4 +46,23 @@ test('rules of both are told, and rules of one are not', () => {
   assert.match(choice({ kubelet: 'legacy', rules: { nft: 3, legacy: 2 } }).reason, both);
   assert.doesNotMatch(choice({ rules: { nft: 3, legacy: 0 } }).reason, /both/);
   assert.doesNotMatch(choice({ rules: { nft: 0, legacy: 2 } }).reason, /both/);
+});
+
+test('a version that does not answer while it runs is refused, and told what to install', () => {
+  const tooOld = ['v1.8.4 (nf_tables)', 'v1.8.0 (legacy)', 'v1.8 (legacy)', 'v1.6.9', 'v0.9.9'];
+  for (const version of [...tooOld, '']) {
+    assert.throws(
+      () => {
+        checkVersion(version);
+      },
+      (error) =>
+        isKernelError(error, 'SY_KERNEL_UNSUPPORTED') &&
+        error.message.includes(version) &&
+        error.message.includes('Install iptables 1.8.5 or later'),
+      version,
+    );
+  }
+  for (const version of ['v1.8.5 (nf_tables)', 'v1.8.10 (legacy)', 'v1.9 (nf_tables)', 'v2.0.0']) {
+    checkVersion(version);
+  }
 });

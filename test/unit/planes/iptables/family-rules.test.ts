@@ -231,12 +231,56 @@ test('a chain that the tool only spells in another way is written once, and not 
   const respell = (): void => {
     kernel.tamper('filter', '-F SWY-REJECT');
     kernel.tamper('filter', '-A SWY-REJECT -p 6 -j REJECT');
+    kernel.tamper('filter', '-A SWY-REJECT -j REJECT --reject-with 3');
   };
   respell();
-  await kernel.write(rules.compare(kernel.found()).writes);
+  const { writes, rewritten } = rules.compare(kernel.found());
+  await kernel.write(writes);
   respell();
-  await rules.learn(kernel.found());
+  await rules.learn(kernel.found(), rewritten);
   assert.deepEqual(await driftOf(rules, kernel), []);
   kernel.tamper('filter', '-F SWY-REJECT');
   assert.notDeepEqual(await driftOf(rules, kernel), []);
+});
+
+/** Rewrites a chain, lets others write before what came of it is read, and finds out what is seen of that afterwards. */
+async function driftAfterRewriting(...foreign: readonly string[]): Promise<readonly string[]> {
+  const { rules, kernel } = await loaded();
+  kernel.tamper('filter', '-F SWY-REJECT');
+  const { writes, rewritten } = rules.compare(kernel.found());
+  await kernel.write(writes);
+  for (const line of foreign) kernel.tamper('filter', line);
+  await rules.learn(kernel.found(), rewritten);
+  return driftOf(rules, kernel);
+}
+
+test('what others do to a chain that was just written is no spelling of it', async () => {
+  const tcp = '-A SWY-REJECT -p tcp -j REJECT --reject-with tcp-reset';
+  const rest = '-A SWY-REJECT -j REJECT --reject-with icmp-port-unreachable';
+  const cases = [
+    ['-F SWY-REJECT'],
+    ['-F SWY-REJECT', tcp],
+    ['-F SWY-REJECT', tcp, rest, rest],
+    ['-F SWY-REJECT', '-A SWY-REJECT -j ACCEPT', rest],
+    ['-F SWY-REJECT', tcp, '-A SWY-REJECT -m comment --comment "-j REJECT"'],
+    ['-F SWY-REJECT', tcp, '-A SWY-REJECT -j REJECTED'],
+  ];
+  for (const foreign of cases) {
+    const drift = await driftAfterRewriting(...foreign);
+    assert.ok(drift.length > 0, foreign.join(', '));
+  }
+  assert.deepEqual(await driftAfterRewriting('-F SWY-REJECT', tcp, rest), []);
+});
+
+test('what others do to a chain that was not written is no spelling of it, whatever it looks like', async () => {
+  const emptied = await driftAfterRewriting('-F SWY-FORWARD');
+  assert.equal(emptied.length, 1);
+  assert.match(emptied[0] ?? '', /^IPv4 filter chain SWY-FORWARD: .* was missing$/);
+  const kept = [
+    '-F SWY-FORWARD',
+    '-A SWY-FORWARD -s 192.0.2.1/32 -j DROP',
+    '-A SWY-FORWARD -j ACCEPT',
+    '-A SWY-FORWARD -j ACCEPT',
+  ];
+  assert.equal((await driftAfterRewriting(...kept)).length, 1);
 });
