@@ -1,11 +1,12 @@
 /** What the ipvs plane leaves to others, and what it leaves behind for itself. */
 import assert from 'node:assert/strict';
-import { after, before, describe, test } from 'node:test';
+import { after, afterEach, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Route } from '../../src/core/route.ts';
 import { Lab } from '../lab/lab.ts';
 import { servers, type HostName } from '../lab/topology.ts';
 import { skipOutsideUml } from '../lab/uml/inside.ts';
+import { service as serviceAt, slice } from '../netns/conformance/objects.ts';
 import { place } from '../netns/conformance/place.ts';
 import { planeNamed } from '../netns/conformance/planes.ts';
 import { World } from '../netns/conformance/world.ts';
@@ -81,6 +82,81 @@ describe('the ipvs plane', { skip: skipOutsideUml }, () => {
       assert.match(world.shell('node', 'ipset save'), new RegExp(`draining ${vip},tcp:80`));
       await kept.close();
     }));
+
+  describe('where addresses are on kube-ipvs0 that local routes are to replace:', () => {
+    const places = [place('IPv4', 240), place('IPv4', 241), place('IPv6', 240)];
+    const addresses = places.map((at) => at.clusterIP());
+    const objects = places.flatMap((at, index) => [
+      serviceAt(at, { name: `web-${index}` }),
+      slice(at, ['pod-a'], { service: `web-${index}` }),
+    ]);
+    const onLink = (): readonly string[] => {
+      const shown = world.shell('node', 'ip -o addr show dev kube-ipvs0');
+      return addresses.filter((each) => shown.includes(` ${each}/`));
+    };
+    const expectServed = async (): Promise<void> => {
+      const routes = world.shell(
+        'node',
+        'for family in -4 -6; do ip $family route show table local dev kube-ipvs0; done',
+      );
+      // Those of protocol kernel go with the addresses.
+      for (const each of addresses) {
+        assert.ok(routes.includes(`local ${each} proto static `), routes);
+      }
+      await world.expect(
+        addresses.map((each) => ({
+          from: 'client',
+          over: 'TCP',
+          to: [each, 80],
+          reaches: ['pod-a'],
+        })),
+      );
+    };
+    /** Binds them as kube-proxy does. */
+    const addAddresses = (): string =>
+      world.shell('node', addresses.map((each) => `ip addr add ${each} dev kube-ipvs0`).join('\n'));
+
+    afterEach(() => world.startOver());
+
+    test('every address has its route at each moment, also when the last address goes', async () => {
+      await world.remove();
+      world.shell('node', 'ip link add kube-ipvs0 type dummy');
+      addAddresses();
+      world.changeUnseen({ set: objects });
+      await world.setUp({});
+      await expectServed();
+      await world.setUp({});
+      await expectServed();
+      await world.verify();
+      await expectServed();
+      assert.deepEqual(onLink(), []);
+      assert.deepEqual((await world.verify()).drift, []);
+    });
+
+    test('a comparison that finds them takes them away, and no route with them', async () => {
+      await world.change({ set: objects });
+      addAddresses();
+      await world.verify();
+      await expectServed();
+      assert.deepEqual(onLink(), []);
+    });
+
+    test('connections to what is not served any more live until they end', async () => {
+      await world.change({ set: objects });
+      const kept = await Promise.all(addresses.map((each) => world.connect('client', [each, 80])));
+      await world.crash();
+      addAddresses();
+      for (const each of addresses) {
+        const family = each.includes(':') ? '-6' : '-4';
+        world.shell('node', `ip ${family} route del table local local ${each} proto static`);
+      }
+      world.changeUnseen({ remove: objects });
+      await world.recover();
+      for (const each of kept) assert.equal(await each.echoes('not forgotten'), true);
+      assert.deepEqual(onLink(), []);
+      await Promise.all(kept.map((each) => each.close()));
+    });
+  });
 
   describe('leaves virtual servers of others alone:', () => {
     test('one on a frontend of a Service is told, and gives way to the Service when it goes', () =>

@@ -305,8 +305,14 @@ function noTable(error: unknown): readonly never[] {
 const NO_DUMMY =
   'This kernel has no dummy links: load the module (modprobe dummy), or use a kernel built with CONFIG_DUMMY.';
 
-function createFlags({ verb }: LinkCommand): number {
-  return verb === 'adding' ? NLM_F.CREATE | NLM_F.EXCL : 0;
+/**
+ * For EXCL, an IPv4 route is there already when the kernel made its own for the same address, which goes with that
+ * address. With APPEND only the very same route is (fib_table_insert()). IPv6 routes of the kernel have another metric.
+ */
+function createFlags({ verb, target }: LinkCommand): number {
+  if (verb === 'deleting') return 0;
+  const isRoute4 = typeof target !== 'string' && target.family === 'IPv4';
+  return NLM_F.CREATE | (isRoute4 ? NLM_F.APPEND : NLM_F.EXCL);
 }
 
 /** True when the kernel refused because things are already as the command wants them. */

@@ -57,6 +57,18 @@ export class ChangeBatches {
     }
   }
 
+  /**
+   * Has routes added again after addresses were taken from the link: with its last IPv4 address, the kernel drops its
+   * IPv4 routes (fib_disable_ip()).
+   */
+  restoreRoutes(link: Link, addresses: readonly BoundAddress[]): void {
+    for (const { address, by } of addresses) {
+      if (by === 'route' && familyOf(address) === 'IPv4') {
+        this.linksLast.addLocalRoute(link, single(address));
+      }
+    }
+  }
+
   /** Forgets everything. */
   reset(): void {
     this.serversFresh.reset();

@@ -35,6 +35,7 @@ export interface FoundBase {
   readonly others: readonly Address[];
 }
 
+const BIND_MODES: readonly BindMode[] = ['route', 'address'];
 /** How much is settled before other work gets its turn: some milliseconds. */
 const SERVERS_AT_ONCE = 64;
 const THINGS_AT_ONCE = 512;
@@ -265,12 +266,15 @@ export class PlaneState {
       batches.addAddresses(link, added);
       return !this.#addresses.isComplete;
     });
+    const boundOtherwise: BoundAddress[] = [];
     await inParts(() => {
       const deleted = this.#addresses.deletions(THINGS_AT_ONCE);
       for (const { address } of deleted) report.note(`${LINK}: ${address} was not ours`);
       batches.deleteAddresses(link, deleted);
+      boundOtherwise.push(...deleted.filter(({ by }) => by !== this.bindMode));
       return !this.#addresses.isClean;
     });
+    if (boundOtherwise.length > 0) await this.#restoreRoutes(batches, link);
   }
 
   /** True when the link has every address that it should have. */
@@ -287,6 +291,14 @@ export class PlaneState {
   /** How many elements each of our sets should have, by its name. */
   *setSizes(): Iterable<readonly [name: string, size: number]> {
     for (const [name, { size }] of this.#entries) yield [name, size];
+  }
+
+  async #restoreRoutes(batches: ChangeBatches, link: Link): Promise<void> {
+    const held = [...this.#addresses.held()];
+    for (let from = 0; from < held.length; from += THINGS_AT_ONCE) {
+      batches.restoreRoutes(link, held.slice(from, from + THINGS_AT_ONCE));
+      await setImmediate();
+    }
   }
 
   async #addEntries(batches: ChangeBatches, report: ReportBuilder): Promise<void> {
@@ -324,7 +336,8 @@ export class PlaneState {
     if (remnant !== undefined || 'mark' in name) return;
     const { address: ip, protocol, port } = name;
     const bound = this.#binding(ip);
-    const isBound = this.#addresses.holds(addressKey(bound));
+    // It may have been bound in the other way, by another configuration.
+    const isBound = BIND_MODES.some((by) => this.#addresses.holds(addressKey({ address: ip, by })));
     const element = { ip, protocol, port };
     const entries: readonly SetEntry[] = [
       { role: 'draining', element },

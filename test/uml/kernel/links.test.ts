@@ -132,6 +132,42 @@ withIpvs(import.meta.filename, () => {
     );
   });
 
+  test('a local route stands beside the one of an address, once, and stays when that goes', async () => {
+    const link = dummy();
+    const destinations = [cidr('10.96.0.1/32'), cidr('fd96::1/128')];
+    const addRoutes = (batch: LinkBatch): void => {
+      for (const destination of destinations) batch.addLocalRoute(link, destination);
+    };
+    const protocols = (): readonly (readonly number[])[] =>
+      destinations.map(({ address: wanted }) =>
+        socket
+          .localRoutes(link)
+          .filter(({ destination }) => destination.address === wanted)
+          .map(({ protocol }) => protocol)
+          .toSorted((one, other) => one - other),
+      );
+    const addresses = ['10.96.0.1', '10.96.0.2', 'fd96::1'].map(address);
+    await run((batch) => {
+      for (const each of addresses) batch.addAddress(link, each);
+    });
+    for (let times = 0; times < 2; times++) {
+      assert.deepEqual(await run(addRoutes), []);
+      assert.deepEqual(protocols(), [
+        [2, 4],
+        [2, 4],
+      ]);
+    }
+    await run((batch) => {
+      batch.deleteAddress(link, address('10.96.0.1'));
+      batch.deleteAddress(link, address('fd96::1'));
+    });
+    assert.deepEqual(protocols(), [[4], [4]]);
+    await run((batch) => {
+      batch.deleteAddress(link, address('10.96.0.2'));
+    });
+    assert.deepEqual(protocols(), [[], [4]], 'with its last IPv4 address a link loses all');
+  });
+
   test('what is there already, or not there any more, is no refusal; anything else is', async () => {
     const link = dummy();
     const everything = (batch: LinkBatch): void => {

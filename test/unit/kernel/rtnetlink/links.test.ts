@@ -77,6 +77,14 @@ function assertSame(ours: Buffer, theirs: Buffer | undefined): void {
   assert.deepEqual(ours, without(theirs, ours.readUInt32LE(8), ours.length - 16));
 }
 
+/** What `ip route append` says, of what `ip route add` does. */
+function appended(bytes: Buffer | undefined): Buffer | undefined {
+  if (bytes === undefined) return undefined;
+  const copy = Buffer.from(bytes);
+  copy.writeUInt16LE(NLM_F.REQUEST | NLM_F.ACK | NLM_F.CREATE | NLM_F.APPEND, 6);
+  return copy;
+}
+
 /** What ip says, by message type. */
 function ip(type: number): Buffer[] {
   return capturedOfType('links', '>', type);
@@ -137,27 +145,11 @@ describe('Changes are those of ip:', () => {
       },
     ],
     [
-      'route add local',
-      RTM.NEWROUTE,
-      0,
-      (batch): void => {
-        batch.addLocalRoute(dummy, cidr('10.96.0.2/32'));
-      },
-    ],
-    [
       'route add local, IPv6',
       RTM.NEWROUTE,
       1,
       (batch): void => {
         batch.addLocalRoute(dummy, cidr('fd96::2/128'));
-      },
-    ],
-    [
-      'route add local, a network',
-      RTM.NEWROUTE,
-      2,
-      (batch): void => {
-        batch.addLocalRoute(dummy, cidr('10.97.0.0/16'));
       },
     ],
     [
@@ -180,6 +172,19 @@ describe('Changes are those of ip:', () => {
   for (const [name, type, index, fill] of batches) {
     test(name, async () => {
       assertSame(await sent(fill), ip(type)[index]);
+    });
+  }
+
+  const appends = [
+    ['route append local', 0, '10.96.0.2/32'],
+    ['route append local, a network', 2, '10.97.0.0/16'],
+  ] as const;
+  for (const [name, index, destination] of appends) {
+    test(name, async () => {
+      const ours = await sent((batch) => {
+        batch.addLocalRoute(dummy, cidr(destination));
+      });
+      assertSame(ours, appended(ip(RTM.NEWROUTE)[index]));
     });
   }
 });
