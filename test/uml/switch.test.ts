@@ -86,6 +86,19 @@ describe('switchyard switch, with ipvs mode', { skip: skipOutsideUml }, () => {
     });
   }
 
+  test('where nothing is forwarded that nobody accepts, connections of before go on', async () => {
+    await using node = await startNode(lab, 'iptables-legacy', []);
+    const connection = await lab.host('client').open(address, port);
+    succeeded(await node.switch('--to', 'ipvs'));
+    node.shell('iptables-legacy -P FORWARD DROP');
+    try {
+      assert.equal(await connection.echoes('of before'), true);
+    } finally {
+      node.shell('iptables-legacy -P FORWARD ACCEPT');
+    }
+    await connection.close();
+  });
+
   test('killed while connections drain, it goes on; --undo gives them back', async () => {
     await using node = await startNode(lab, 'ipvs', []);
     const traffic = await startTraffic(lab);

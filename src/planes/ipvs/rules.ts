@@ -131,9 +131,10 @@ export function familyRules(
     ],
     [
       // Answers pass here before IPVS sees them, and nothing tells them from other answers; requests pass OUTPUT. Where
-      // what is forwarded is dropped (`-P FORWARD DROP`), nobody else lets them by.
+      // what is forwarded is dropped (`-P FORWARD DROP`), nobody else lets them by. Nor requests of connections that
+      // another plane had translated before it gave way to this one.
       FORWARD,
-      ['-m conntrack --ctdir REPLY -j ACCEPT'],
+      ['-m conntrack --ctdir REPLY -j ACCEPT', '-m conntrack --ctstate DNAT -j ACCEPT'],
     ],
     [
       REFUSE,
