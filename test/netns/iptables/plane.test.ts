@@ -5,6 +5,7 @@ import { after, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import fc from 'fast-check';
 import type { Route, RouteChange } from '../../../src/core/route.ts';
+import type { Iptables } from '../../../src/kernel/iptables/iptables.ts';
 import {
   type IptablesMachine,
   iptablesMachine,
@@ -47,6 +48,15 @@ inNamespace(import.meta.filename, () => {
       const planes: DataPlane[] = [];
       const open = (): DataPlane => {
         const plane = openIptablesPlane(options, machine);
+        planes.push(plane);
+        return plane;
+      };
+      const openWatched = (watch: (iptables: Iptables) => Partial<Iptables>): DataPlane => {
+        const openIptables = (): Iptables => {
+          const iptables = machine.openIptables();
+          return { ...iptables, ...watch(iptables) };
+        };
+        const plane = openIptablesPlane(options, { ...machine, openIptables });
         planes.push(plane);
         return plane;
       };
@@ -98,27 +108,19 @@ inNamespace(import.meta.filename, () => {
 
       void test('what others empty between a repair and the look at it is found by the next comparison', async () => {
         let next: 'nothing' | 'repair' | 'look' = 'nothing';
-        const plane = openIptablesPlane(options, {
-          ...machine,
-          openIptables: () => {
-            const iptables = machine.openIptables();
-            return {
-              ...iptables,
-              restore: async (family, batches) => {
-                await iptables.restore(family, batches);
-                if (next === 'repair') next = 'look';
-              },
-              list: async (...place) => {
-                if (next === 'look') {
-                  run('-t', 'nat', '-F');
-                  next = 'nothing';
-                }
-                return iptables.list(...place);
-              },
-            };
+        const plane = openWatched((iptables) => ({
+          restore: async (...batches) => {
+            await iptables.restore(...batches);
+            if (next === 'repair') next = 'look';
           },
-        });
-        planes.push(plane);
+          list: async (...place) => {
+            if (next === 'look') {
+              run('-t', 'nat', '-F');
+              next = 'nothing';
+            }
+            return iptables.list(...place);
+          },
+        }));
         await plane.open(SETTINGS, routes);
         run('-t', 'nat', '-F', 'SWY-MASQUERADE');
         next = 'repair';
@@ -191,22 +193,12 @@ inNamespace(import.meta.filename, () => {
         const plane = open();
         await plane.open(SETTINGS, routes);
         const written: string[] = [];
-        const watched = openIptablesPlane(options, {
-          ...machine,
-          openIptables: () => {
-            const iptables = machine.openIptables();
-            return {
-              ...iptables,
-              restore: async (family, batches) => {
-                written.push(
-                  batches.map(({ table, lines }) => `${table} ${lines.join(', ')}`).join(),
-                );
-                await iptables.restore(family, batches);
-              },
-            };
+        const watched = openWatched((iptables) => ({
+          restore: async (family, batches) => {
+            written.push(batches.map(({ table, lines }) => `${table} ${lines.join(', ')}`).join());
+            await iptables.restore(family, batches);
           },
-        });
-        planes.push(watched);
+        }));
         await watched.remove();
         const services = '-m comment --comment "switchyard: Services" -j SWY-SERVICES';
         const waysIn = `nat -D PREROUTING ${services}, -D OUTPUT ${services}`;
