@@ -20,9 +20,9 @@ const WAYS_IN: Readonly<Record<string, RegExp>> = {
 };
 
 /**
- * Removes what {@link Leftovers} lists: first the rules by which new connections come, and a moment later the rest, so that
- * a packet on its way meets all of kube-proxy's rules or none. After an error, what was removed stays so: find again, and
- * remove the rest.
+ * Removes what {@link Leftovers} lists. Of rules of iptables first those by which new connections come, and a moment later
+ * the rest, so that a packet on its way meets all of them or none; tables of nf_tables at once. After an error, what was
+ * removed stays so: find again, and remove the rest.
  *
  * Connections that kube-proxy translated go on while some chain of type `nat` is left, in iptables or in nf_tables; those
  * through its virtual servers end.
@@ -48,9 +48,8 @@ export async function removeLeftovers(
     }
     return;
   }
-  closeTables(machine.io, removal);
   await restoreEach(machine, removal, isWayIn);
-  if (removal.rules.length + removal.tables.length > 0) await packetsThrough();
+  if (removal.rules.length > 0) await packetsThrough();
   await restoreEach(machine, removal, (table, line) => !isWayIn(table, line));
   await removeServers(machine.io, removal);
   await removeAddresses(machine.io, removal);
@@ -80,23 +79,6 @@ async function restoreEach(
 /** Rules of filter too: they refuse what nat does not translate, which ipvs may serve. */
 function isWayIn(table: string, line: string): boolean {
   return WAYS_IN[table]?.test(line) === true;
-}
-
-/** Empties what new connections come by, and what refuses those that are not translated. */
-function closeTables(io: KernelIo, { tables }: Removal): void {
-  if (tables.length === 0) return;
-  using stack = new DisposableStack();
-  const socket = stack.adopt(NftSocket.open(io), (each) => {
-    each.close();
-  });
-  const batch = new NftBatch();
-  for (const family of tables) {
-    for (const { name, hook } of socket.chains(family, KUBE_PROXY_TABLE)) {
-      if (hook === undefined || hook.hook === 'postrouting') continue;
-      batch.flushChain(family, KUBE_PROXY_TABLE, name);
-    }
-  }
-  if (!batch.isEmpty()) socket.commit(batch);
 }
 
 async function removeServers(io: KernelIo, { servers }: Removal): Promise<void> {

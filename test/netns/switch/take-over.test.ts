@@ -126,6 +126,17 @@ describe('switchyard switch takes over from kube-proxy', { skip: labReason() }, 
     node.shell('iptables-nft -t mangle -X KUBE-PROXY-CANARY');
     assert.match((await node.switch('--undo')).stdout, /: 1 object\n/);
     assert.deepEqual(node.rules(), full);
+    // As if the take-over had ended when only what led new connections there was gone.
+    setPhase(bundle, 'undone', 'removing');
+    node.shell(`{
+        echo '*nat'
+        iptables-nft-save -t nat | sed -nE '/^-A (PREROUTING|OUTPUT) .*KUBE-/s/^-A/-D/p'
+        echo COMMIT
+      } | iptables-nft-restore --noflush`);
+    assert.notDeepEqual(node.rules(), full);
+    assert.equal(bundleIn((await node.switch('--to', 'nftables')).stdout), bundle);
+    succeeded(await node.switch('--undo'));
+    assert.deepEqual(node.rules(), full);
   });
 
   test('what kube-proxy wrote after an interrupted take-over is what comes back, and once', async () => {
